@@ -1,0 +1,247 @@
+//! What the user said: the command line, and how it becomes a [`Config`].
+
+mod size;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+use regex::Regex;
+
+use crate::config::{Config, LogFormat};
+use crate::formatter::find::{FindError, FormatterName};
+use crate::pipeline::translate::Operations;
+use crate::postgres::settings::{Options, Settings, SettingsError};
+use crate::postgres::slot::SlotAction;
+use size::Size;
+
+/// Publishes the changes committed to a PostgreSQL database to an Amazon Kinesis data stream: in commit order, losing none.
+///
+/// Reads a logical replication slot with the output plugin test_decoding, turns changes into records with a formatter, and
+/// confirms to the slot what Kinesis has acknowledged.
+#[derive(Debug, Parser)]
+#[command(name = "pg2k", version, disable_help_flag = true, max_term_width = 110, after_help = AFTER_HELP)]
+pub struct Arguments {
+    #[command(flatten)]
+    postgres: PostgresArguments,
+    #[command(flatten)]
+    kinesis: KinesisArguments,
+    #[command(flatten)]
+    records: RecordArguments,
+    #[command(flatten)]
+    running: RunningArguments,
+}
+
+const AFTER_HELP: &str = "\
+Environment:
+  PostgreSQL  PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSSLMODE PGSSLROOTCERT, as for psql
+  AWS         AWS_REGION AWS_PROFILE AWS_ACCESS_KEY_ID …, as for every AWS tool; AWS_ENDPOINT_URL for another endpoint
+  Formatters  PG2K_FORMATTER_PATH, directories to look for formatters in
+  Logs        RUST_LOG, such as debug; info by default
+
+Exit codes: 0 stopped by a signal, 1 stopped by an error that somebody must see to, 2 wrong use or configuration.
+
+Example: pg2k -d shop -h db.example.com -u replicator -s orders --create-slot -k orders -f csv";
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "PostgreSQL")]
+struct PostgresArguments {
+    /// Database to connect to
+    #[arg(short = 'd', long, value_name = "NAME")]
+    pg_dbname: Option<String>,
+    /// Server's host, or the directory of its Unix socket
+    #[arg(short = 'h', long, value_name = "HOST")]
+    pg_host: Option<String>,
+    /// Server's port [default: 5432]
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pg_port: Option<u16>,
+    /// User, who needs the attribute REPLICATION (on RDS: the role rds_replication)
+    #[arg(short = 'u', long, value_name = "NAME")]
+    pg_user: Option<String>,
+    /// TLS: disable, prefer, require, verify-ca or verify-full [default: prefer]
+    #[arg(long, value_name = "MODE")]
+    pg_sslmode: Option<String>,
+    /// Replication slot to read
+    #[arg(short = 's', long, value_name = "SLOT", default_value = "pg2kinesis")]
+    pg_slot_name: String,
+    /// Output plugin of the slot
+    #[arg(long, value_name = "PLUGIN", default_value = "test_decoding")]
+    pg_slot_output_plugin: OutputPlugin,
+    /// Make the slot first; one that exists is used as it is
+    #[arg(long)]
+    create_slot: bool,
+    /// Drop the slot first, with all that it holds, and make it anew
+    #[arg(long, conflicts_with = "create_slot")]
+    recreate_slot: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Kinesis")]
+struct KinesisArguments {
+    /// Stream to publish to
+    #[arg(short = 'k', long, value_name = "STREAM", default_value = "pg2kinesis")]
+    stream_name: String,
+    /// Make the stream first, with so many shards; one that exists is used as it is
+    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    create_stream: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Records")]
+struct RecordArguments {
+    /// What a record looks like: csv, csv-payload, or the path of a library (CSV and CSVPayload work too)
+    #[arg(
+        short = 'f',
+        long,
+        visible_alias = "message-formatter",
+        value_name = "NAME|PATH",
+        default_value = "csv-payload"
+    )]
+    formatter: String,
+    /// Publish only tables where this regular expression is found in schema.table
+    #[arg(long, value_name = "REGEX")]
+    table_pat: Option<String>,
+    /// Publish only this operation; may be given several times
+    #[arg(long, value_name = "OPERATION", default_value = "all", ignore_case = true)]
+    operations: Vec<OperationName>,
+    /// Publish whole rows: not yet
+    #[arg(long, hide = true)]
+    full_change: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Running")]
+struct RunningArguments {
+    /// Memory for one transaction; a larger one is read twice [units: KiB, MiB, GiB]
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    transaction_buffer: Size,
+    /// Time for a drain, after SIGINT or SIGTERM
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    drain_timeout: u32,
+    /// What logs look like
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Print this
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OutputPlugin {
+    #[value(name = "test_decoding")]
+    TestDecoding,
+    #[value(name = "wal2json", hide = true)]
+    Wal2Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OperationName {
+    All,
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+}
+
+/// What the user said cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgumentsError {
+    /// pg2kinesis could read another plugin.
+    #[error(
+        "--pg-slot-output-plugin wal2json: pg2k reads test_decoding alone, which every server has; make a slot for it with \
+         another --pg-slot-name and --create-slot, and drop the old one when consumers have caught up"
+    )]
+    Wal2Json,
+    /// pg2kinesis could publish whole rows, from wal2json.
+    #[error("--full-change: not supported yet; leave it out to publish keys, or write a formatter that publishes rows")]
+    FullChange,
+    /// The pattern is not a regular expression.
+    #[error("--table-pat {pattern}: not a regular expression: {reason}")]
+    TablePattern {
+        /// What the user wrote.
+        pattern: String,
+        /// What is wrong with it, in one line.
+        reason: String,
+    },
+    /// The slot's name is none.
+    #[error("--pg-slot-name: {0}")]
+    SlotName(#[from] crate::postgres::slot::SlotNameError),
+    /// The connection's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// There is no such formatter.
+    #[error(transparent)]
+    Formatter(#[from] FindError),
+}
+
+impl Arguments {
+    /// What logs look like.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.running.log_format
+    }
+
+    /// Turns what the user said into what the program needs. `executable` is the program's own path, beside which formatters
+    /// are looked for.
+    pub(crate) fn into_config(
+        self,
+        executable: &Path,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Config, ArgumentsError> {
+        let Self { postgres, kinesis, records, running } = self;
+        if let OutputPlugin::Wal2Json = postgres.pg_slot_output_plugin {
+            return Err(ArgumentsError::Wal2Json);
+        }
+        if records.full_change {
+            return Err(ArgumentsError::FullChange);
+        }
+        let table_pattern = records.table_pat.map(|pattern| table_pattern(&pattern)).transpose()?;
+        let search_path = environment("PG2K_FORMATTER_PATH");
+        let formatter = FormatterName::parse(&records.formatter)?.locate(executable, search_path.as_deref())?;
+        let options = Options {
+            dbname: postgres.pg_dbname,
+            host: postgres.pg_host,
+            port: postgres.pg_port,
+            user: postgres.pg_user,
+            sslmode: postgres.pg_sslmode,
+        };
+        Ok(Config {
+            postgres: Settings::resolve(options, environment)?,
+            slot: postgres.pg_slot_name.parse()?,
+            slot_action: match (postgres.create_slot, postgres.recreate_slot) {
+                (_, true) => SlotAction::Recreate,
+                (true, false) => SlotAction::Create,
+                (false, false) => SlotAction::UseExisting,
+            },
+            stream: kinesis.stream_name,
+            create_stream: kinesis.create_stream,
+            formatter,
+            table_pattern,
+            operations: operations(&records.operations),
+            transaction_buffer: running.transaction_buffer.bytes(),
+            drain_timeout: Duration::from_secs(running.drain_timeout.into()),
+        })
+    }
+}
+
+fn table_pattern(pattern: &str) -> Result<Regex, ArgumentsError> {
+    Regex::new(pattern).map_err(|error| {
+        // The last line says what is wrong; those before it draw a picture of where.
+        let reason = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        ArgumentsError::TablePattern { pattern: pattern.to_owned(), reason }
+    })
+}
+
+fn operations(names: &[OperationName]) -> Operations {
+    names.iter().fold(Operations::NONE, |operations, name| match name {
+        OperationName::All => Operations::ALL,
+        OperationName::Insert => Operations { insert: true, ..operations },
+        OperationName::Update => Operations { update: true, ..operations },
+        OperationName::Delete => Operations { delete: true, ..operations },
+        OperationName::Truncate => Operations { truncate: true, ..operations },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+use super::*;
+use pg2k_abi::Value;
+
+const NULL: Value<'static> = Value::Null;
+
+type Columns = Vec<(String, String, String)>;
+
+/// Columns as texts: `(name, type, value)`, the value behind a letter for its state.
+fn columns(tuple: &Tuple<'_>) -> Columns {
+    let value = |value| match value {
+        Value::Text(text) => format!("={text}"),
+        Value::Null => "null".to_owned(),
+        Value::Unchanged => "unchanged".to_owned(),
+    };
+    tuple.columns().map(|c| (c.name().to_owned(), c.type_name().to_owned(), value(c.value()))).collect()
+}
+
+fn row(payload: &str) -> (String, String, Operation, Columns, Columns) {
+    let mut scratch = Scratch::default();
+    match decode(payload.as_bytes(), &mut scratch) {
+        Ok(Event::Row(row)) => (
+            row.relation.schema.to_owned(),
+            row.relation.table.to_owned(),
+            row.operation,
+            columns(&row.new),
+            columns(&row.old),
+        ),
+        other => panic!("{payload}: expected a row, found {other:?}"),
+    }
+}
+
+fn column(name: &str, type_name: &str, value: &str) -> (String, String, String) {
+    (name.to_owned(), type_name.to_owned(), value.to_owned())
+}
+
+fn error(payload: &[u8]) -> (usize, &'static str, Option<u8>) {
+    let error = decode(payload, &mut Scratch::default()).expect_err("no payload of test_decoding");
+    (error.offset, error.expected, error.found)
+}
+
+#[test]
+fn begin_and_commit() {
+    let mut scratch = Scratch::default();
+    assert!(matches!(decode(b"BEGIN 739", &mut scratch), Ok(Event::Begin { xid: Some(739) })));
+    assert!(matches!(decode(b"BEGIN", &mut scratch), Ok(Event::Begin { xid: None })));
+    assert!(matches!(decode(b"COMMIT", &mut scratch), Ok(Event::Commit { xid: None, at: None })));
+    assert!(matches!(decode(b"COMMIT 4294967295", &mut scratch), Ok(Event::Commit { xid: Some(u32::MAX), at: None })));
+    for (payload, text) in [
+        ("COMMIT 739 (at 2026-11-21 08:43:23.012345+00)", "2026-11-21T08:43:23.012345Z"),
+        ("COMMIT (at 2026-11-21 08:43:23+00)", "2026-11-21T08:43:23.000000Z"),
+        ("COMMIT 1 (at 2026-11-21 08:43:23.5+05:30)", "2026-11-21T03:13:23.500000Z"),
+        ("COMMIT 1 (at 2026-11-21 08:43:23.5-01:00:01)", "2026-11-21T09:43:24.500000Z"),
+    ] {
+        match decode(payload.as_bytes(), &mut scratch) {
+            Ok(Event::Commit { at: Some(at), .. }) => assert_eq!(at.to_string(), text),
+            other => panic!("{payload}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_operation() {
+    let insert = "table public.t: INSERT: id[integer]:1 name[text]:'a' at[timestamp with time zone]:null";
+    let new = vec![
+        column("id", "integer", "=1"),
+        column("name", "text", "=a"),
+        column("at", "timestamp with time zone", "null"),
+    ];
+    assert_eq!(row(insert), ("public".into(), "t".into(), Operation::Insert, new.clone(), vec![]));
+    let update = "table public.t: UPDATE: id[integer]:1 big[text]:unchanged-toast-datum";
+    let (_, _, operation, new, old) = row(update);
+    assert_eq!((operation, old), (Operation::Update, vec![]));
+    assert_eq!(new, [column("id", "integer", "=1"), column("big", "text", "unchanged")]);
+    let (_, _, _, new, old) =
+        row("table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:2 n[text]:' new-tuple:'");
+    assert_eq!(old, [column("id", "integer", "=1")]);
+    assert_eq!(new, [column("id", "integer", "=2"), column("n", "text", "= new-tuple:")]);
+    let (_, _, operation, new, old) = row("table public.t: DELETE: id[integer]:1");
+    assert_eq!((operation, new, old), (Operation::Delete, vec![], vec![column("id", "integer", "=1")]));
+}
+
+#[test]
+fn rows_without_columns() {
+    for payload in [
+        "table s.t: DELETE: (no-tuple-data)",
+        "table s.t: DELETE:",
+        "table s.t: INSERT:",
+        "table s.t: INSERT: (no-tuple-data)",
+    ] {
+        let (_, _, _, new, old) = row(payload);
+        assert_eq!((new, old), (vec![], vec![]), "{payload}");
+    }
+    let (_, _, _, new, old) = row("table s.t: UPDATE: old-key: new-tuple: a[integer]:1");
+    assert_eq!((new, old), (vec![column("a", "integer", "=1")], vec![]));
+}
+
+#[test]
+fn names_in_quotes() {
+    let payload = r#"table "My ""Schema""."."a: TRUNCATE: (no-flags), b": INSERT: "new-tuple:"[integer]:1 "x]:'"[public."T]""y"[]]:'{1}'"#;
+    let (schema, table, _, new, _) = row(payload);
+    assert_eq!((schema.as_str(), table.as_str()), ("My \"Schema\".", "a: TRUNCATE: (no-flags), b"));
+    assert_eq!(new, [column("new-tuple:", "integer", "=1"), column("x]:'", r#"public."T]""y"[]"#, "={1}")]);
+    let mut scratch = Scratch::default();
+    match decode(br#"table public."A""B": INSERT:"#, &mut scratch) {
+        Ok(Event::Row(row)) => assert_eq!(row.relation.qualified, r#"public."A""B""#),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_form_of_a_value() {
+    for (printed, value) in [
+        ("null", NULL),
+        ("unchanged-toast-datum", Value::Unchanged),
+        ("true", Value::Text("true")),
+        ("-1", Value::Text("-1")),
+        ("1.5e-07", Value::Text("1.5e-07")),
+        ("NaN", Value::Text("NaN")),
+        ("-Infinity", Value::Text("-Infinity")),
+        ("B''", Value::Text("")),
+        ("B'0101'", Value::Text("0101")),
+        ("''", Value::Text("")),
+        ("''''", Value::Text("'")),
+        ("''''''", Value::Text("''")),
+        ("'it''s'", Value::Text("it's")),
+        ("'a b[c]:d'", Value::Text("a b[c]:d")),
+        (r"'\'", Value::Text(r"\")),
+        ("'COMMIT 1\n\té€😀'", Value::Text("COMMIT 1\n\té€😀")),
+        ("'null'", Value::Text("null")),
+        ("'é''é'''", Value::Text("é'é'")),
+    ] {
+        let payload = format!("table s.t: INSERT: a[x]:{printed} z[integer]:0");
+        let mut scratch = Scratch::default();
+        match decode(payload.as_bytes(), &mut scratch) {
+            Ok(Event::Row(row)) => {
+                let columns = row.new.columns().collect::<Vec<_>>();
+                assert_eq!(columns.len(), 2, "{payload}");
+                assert_eq!(columns[0].value(), value, "{payload}");
+            }
+            other => panic!("{payload}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn truncates() {
+    for (flags, restarts_identity, cascades) in [
+        ("(no-flags)", false, false),
+        ("restart_seqs", true, false),
+        ("restart_seqs cascade", true, true),
+        ("cascade", false, true),
+    ] {
+        let payload = format!("table public.a, public.\"b, c\": TRUNCATE: {flags}");
+        let mut scratch = Scratch::default();
+        match decode(payload.as_bytes(), &mut scratch) {
+            Ok(Event::Truncate(truncate)) => {
+                assert_eq!((truncate.restarts_identity, truncate.cascades), (restarts_identity, cascades), "{payload}");
+                assert_eq!(truncate.relations().map(|r| r.table).collect::<Vec<_>>(), ["a", "b, c"]);
+            }
+            other => panic!("{payload}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn messages() {
+    let mut scratch = Scratch::default();
+    for (payload, transactional, prefix, content) in [
+        (&b"message: transactional: 1 prefix: p, sz: 3 content:abc"[..], true, &b"p"[..], &b"abc"[..]),
+        (b"message: transactional: 0 prefix: , sz: 0 content:", false, b"", b""),
+        (
+            b"message: transactional: 0 prefix: p, sz: 3 content:, sz: 2 content:\0\xff",
+            false,
+            b"p, sz: 3 content:",
+            b"\0\xff",
+        ),
+    ] {
+        match decode(payload, &mut scratch) {
+            Ok(Event::Message(message)) => assert_eq!(message, Message { transactional, prefix, content }),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_not_in_the_grammar() {
+    for (payload, expected) in [
+        (&b""[..], (0, "BEGIN, COMMIT, table or message", None)),
+        (b"streaming change", (0, "BEGIN, COMMIT, table or message", Some(b's'))),
+        (b"BEGINX", (5, "the end of the payload", Some(b'X'))),
+        (b"BEGIN 4294967296", (6, "a number of 32 bits", Some(b'4'))),
+        (b"COMMIT 1 (at 2026-13-01 00:00:00+00)", (13, "a date and time of the calendar", Some(b'2'))),
+        (b"COMMIT 1 (at 2026-01-01 00:00:00)", (32, "+ or - and a time zone", Some(b')'))),
+        (b"table public", (12, ".", None)),
+        (b"table P.t: INSERT:", (6, "a name", Some(b'P'))),
+        (b"table p.t: UPSERT:", (11, "INSERT:, UPDATE:, DELETE: or TRUNCATE:", Some(b'U'))),
+        (b"table p.t, p.u: INSERT:", (16, "TRUNCATE: behind several tables", Some(b'I'))),
+        (b"table p.t: INSERT: a[integer]:1 ", (32, "a name", None)),
+        (b"table p.t: INSERT: a[integer]:", (30, "a value", None)),
+        (b"table p.t: INSERT: a[integer]:nul", (30, "a value", Some(b'n'))),
+        (b"table p.t: INSERT: a[integer:1", (30, "the ] that ends the type", None)),
+        (b"table p.t: INSERT: a[text]:'x", (29, "the quote that ends the value", None)),
+        (b"table p.t: INSERT: a[text]:'x'y", (30, "the end of the payload", Some(b'y'))),
+        (b"table p.t: INSERT: a[bit]:B'2'", (28, "'", Some(b'2'))),
+        (b"table p.t: UPDATE: old-key: a[integer]:1", (40, " ", None)),
+        (b"table p.t: TRUNCATE: restart_seqs x", (33, "the end of the payload", Some(b' '))),
+        (b"table p.t: INSERT: a[text]:'\xff'", (28, "UTF-8", Some(0xff))),
+        (
+            b"message: transactional: 1 prefix: p, sz: 2 content:abc",
+            (34, "a prefix, \", sz: N content:\" and N bytes", Some(b'p')),
+        ),
+    ] {
+        assert_eq!(error(payload), expected, "{}", String::from_utf8_lossy(payload));
+    }
+}
+
+#[test]
+fn an_error_says_where_and_what_but_not_which_data() {
+    let error = decode(b"table p.t: INSERT: a[text]:secret", &mut Scratch::default()).expect_err("no value");
+    assert_eq!(error.to_string(), "byte 27 of the payload: expected a value, found the byte 0x73");
+}
+
+/// Every prefix of a payload, and every payload with one byte replaced, is decoded or refused; nothing panics, and what is
+/// decoded of a prefix is never the row that the whole payload holds.
+#[test]
+fn damaged_payloads_never_panic() {
+    let payload = "table public.\"a\"\"b\": UPDATE: old-key: id[integer]:1 b[bit]:B'01' new-tuple: id[integer]:2 t[text[]]:'é''x' n[n]:null";
+    let mut scratch = Scratch::default();
+    let whole = format!("{:?}", row(payload));
+    for end in 0..payload.len() {
+        if let Ok(Event::Row(_)) = decode(&payload.as_bytes()[..end], &mut scratch) {
+            let prefix = std::str::from_utf8(&payload.as_bytes()[..end]).expect("decoded, so UTF-8");
+            assert_ne!(format!("{:?}", row(prefix)), whole);
+        }
+    }
+    for at in 0..payload.len() {
+        for byte in [b' ', b'\'', b'"', b'[', b']', b':', b'0', 0, 0x80, 0xff] {
+            let mut damaged = payload.as_bytes().to_vec();
+            damaged[at] = byte;
+            if let Ok(Event::Row(row)) = decode(&damaged, &mut scratch) {
+                assert!(row.new.columns().count() + row.old.columns().count() <= 5);
+            }
+        }
+    }
+}

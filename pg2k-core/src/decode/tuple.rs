@@ -1,0 +1,139 @@
+//! The columns of a row.
+
+use pg2k_abi::{Column, Value};
+
+use super::cursor::{Cursor, Part};
+use super::{DecodeError, Source};
+
+/// A column as parts of the payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ColumnParts {
+    name: Part,
+    type_name: Part,
+    value: ValueParts,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ValueParts {
+    Text(Part),
+    Null,
+    Unchanged,
+}
+
+/// The columns of a row, in the table's order.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'a> {
+    source: Source<'a>,
+    columns: &'a [ColumnParts],
+}
+
+impl<'a> Tuple<'a> {
+    pub(super) fn new(source: Source<'a>, columns: &'a [ColumnParts]) -> Self {
+        Self { source, columns }
+    }
+
+    /// The columns: names without quotes, types as PostgreSQL prints them, values without quotes.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
+        let source = self.source;
+        self.columns.iter().map(move |parts| {
+            let value = match parts.value {
+                ValueParts::Text(part) => Value::Text(source.text(part)),
+                ValueParts::Null => Value::Null,
+                ValueParts::Unchanged => Value::Unchanged,
+            };
+            Column::new(source.text(parts.name), source.text(parts.type_name), value)
+        })
+    }
+}
+
+/// Reads the columns up to the end of the payload.
+pub(super) fn columns(
+    cursor: &mut Cursor<'_>,
+    columns: &mut Vec<ColumnParts>,
+    unquoted: &mut String,
+) -> Result<(), DecodeError> {
+    if cursor.eat(" (no-tuple-data)") {
+        return cursor.expect_end();
+    }
+    while cursor.eat(" ") {
+        columns.push(column(cursor, unquoted)?);
+    }
+    cursor.expect_end()
+}
+
+/// Reads the columns of an old key, and the words that end it.
+pub(super) fn old_key(
+    cursor: &mut Cursor<'_>,
+    columns: &mut Vec<ColumnParts>,
+    unquoted: &mut String,
+) -> Result<(), DecodeError> {
+    while !cursor.eat(" new-tuple:") {
+        cursor.expect(" ")?;
+        columns.push(column(cursor, unquoted)?);
+    }
+    Ok(())
+}
+
+#[inline]
+fn column(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ColumnParts, DecodeError> {
+    let name = cursor.identifier(unquoted)?;
+    cursor.expect("[")?;
+    let type_name = type_name(cursor)?;
+    cursor.expect(":")?;
+    Ok(ColumnParts { name, type_name, value: value(cursor, unquoted)? })
+}
+
+/// Reads a type's name and the bracket that ends it: the first `]` outside quotes that does not close a `[]`.
+#[inline]
+fn type_name(cursor: &mut Cursor<'_>) -> Result<Part, DecodeError> {
+    let begin = cursor.offset();
+    loop {
+        cursor.skip_while(|byte| !matches!(byte, b']' | b'[' | b'"'));
+        if cursor.eat("]") {
+            return Ok(Part { begin, end: cursor.offset() - 1, is_unquoted: false });
+        }
+        if cursor.eat("\"") {
+            // The type stays as it is printed; only the end of the quoted name is looked for.
+            cursor.quoted(b'"', "the quote that ends the type", &mut String::new())?;
+        } else if !cursor.eat("[]") {
+            return Err(cursor.unexpected("the ] that ends the type"));
+        }
+    }
+}
+
+#[inline]
+fn value(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ValueParts, DecodeError> {
+    const QUOTE: &str = "the quote that ends the value";
+    if cursor.eat("'") {
+        return Ok(ValueParts::Text(cursor.quoted(b'\'', QUOTE, unquoted)?));
+    }
+    if cursor.eat("B'") {
+        let begin = cursor.offset();
+        cursor.skip_while(|byte| matches!(byte, b'0' | b'1'));
+        let end = cursor.offset();
+        cursor.expect("'")?;
+        return Ok(ValueParts::Text(Part { begin, end, is_unquoted: false }));
+    }
+    let bare = *cursor;
+    let length = cursor.skip_while(|byte| byte != b' ');
+    match bare.rest().get(..length).unwrap_or_default() {
+        b"null" => Ok(ValueParts::Null),
+        b"unchanged-toast-datum" => Ok(ValueParts::Unchanged),
+        word if is_literal(word) => {
+            Ok(ValueParts::Text(Part { begin: bare.offset(), end: cursor.offset(), is_unquoted: false }))
+        }
+        _ => Err(bare.unexpected("a value")),
+    }
+}
+
+/// Whether PostgreSQL prints this without quotes: numbers of all kinds and booleans.
+#[inline]
+fn is_literal(word: &[u8]) -> bool {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    match digits.first() {
+        Some(first) if first.is_ascii_digit() => {
+            digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+        }
+        _ => matches!(word, b"true" | b"false" | b"NaN" | b"Infinity" | b"-Infinity"),
+    }
+}

@@ -1,0 +1,433 @@
+//! The pipeline's state and all its decisions; nothing here waits.
+//!
+//! [`Flow::apply`] takes an event and changes the state; the other methods tell what is wanted then. Payloads go from the
+//! assembler through the translator into the lane, acknowledgements from the lane into the ledger. The invariant: a payload is
+//! taken only when all before it is handed over, and handed over means in the lane.
+
+use std::ops::Range;
+
+use pg2k_abi::Lsn;
+
+use super::translate::{Format, TranslateError, Translated, Translator};
+use crate::kinesis::SequenceNumber;
+use crate::kinesis::lane::{Lane, Pushed, PutRequest};
+use crate::kinesis::retry::Failure;
+use crate::postgres::copy_both::{Chunk, Message};
+use crate::progress::Ledger;
+use crate::relations::{Catalogued, TableName};
+use crate::transaction::{Assembler, Header, Progress, TransactionError};
+
+/// What can happen to the pipeline.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The source reads from the slot's confirmed place, for the first time or again.
+    Started,
+    /// The source has read this.
+    Received(Chunk),
+    /// The catalogs were asked about a table.
+    Looked(TableName, Catalogued),
+    /// The request in flight was stored.
+    Acknowledged(SequenceNumber),
+    /// The request in flight failed.
+    Failed(Failure),
+    /// The pause after a failure is over.
+    RetryDue,
+    /// The user wants to stop.
+    Drain,
+}
+
+/// Why the pipeline has to stop. Nothing from here on was confirmed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlowError {
+    /// The server sent payloads that make no transaction.
+    #[error("payload at {lsn}: {source}")]
+    Transaction {
+        /// The payload's LSN.
+        lsn: Lsn,
+        /// What is wrong.
+        source: TransactionError,
+    },
+    /// A change cannot be turned into records.
+    #[error("change {index} of the transaction that ends at {end_lsn}: {source}")]
+    Translate {
+        /// The transaction.
+        end_lsn: Lsn,
+        /// The number of changes before this one.
+        index: u64,
+        /// What is wrong.
+        source: TranslateError,
+    },
+    /// A record is larger than the stream takes.
+    #[error(
+        "change {index} of the transaction that ends at {end_lsn}: expected a record of at most {limit} bytes, which the stream takes, \
+         found {bytes}; raise the stream's maximum record size (UpdateMaxRecordSize)"
+    )]
+    RecordTooLarge {
+        /// The transaction.
+        end_lsn: Lsn,
+        /// The number of changes before this one.
+        index: u64,
+        /// What the stream takes.
+        limit: usize,
+        /// What the record takes, aggregation included.
+        bytes: usize,
+    },
+}
+
+/// What went through, since the beginning.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    /// Transactions handed over, with records or without.
+    pub(crate) transactions: u64,
+    /// Changes read, published or not.
+    pub(crate) changes: u64,
+    /// Records acknowledged.
+    pub(crate) records: u64,
+    /// PutRecord requests made.
+    pub(crate) puts: u64,
+    /// Bytes of their data.
+    pub(crate) put_bytes: u64,
+}
+
+/// Where the source stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// What it sends counts.
+    Flowing,
+    /// A transaction outgrew the buffer; when all before it is acknowledged, the source has to begin again.
+    OutgrownBehind,
+    /// It was told to begin again; what it sends until then is left over.
+    Restarting,
+}
+
+/// A transaction of which payloads are ready.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    header: Header,
+    /// The next payload of those that are ready.
+    next: usize,
+    /// Whether no more payloads come.
+    complete: bool,
+}
+
+/// How far the transaction being handed over has come; it outlives the pieces in which a large one arrives.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    end_lsn: Lsn,
+    /// The number of changes before the next one.
+    index: u64,
+    /// Whether records were made of it.
+    published: bool,
+}
+
+/// The state of the pipeline.
+#[derive(Debug)]
+pub(crate) struct Flow<F> {
+    assembler: Assembler,
+    translator: Translator<F>,
+    lane: Lane,
+    max_record_size: usize,
+    ledger: Ledger,
+    source: Source,
+    draining: bool,
+    chunk: Chunk,
+    /// The next message of the chunk.
+    next_message: usize,
+    open: Option<Open>,
+    cursor: Cursor,
+    /// The next record of the translator's that goes into the lane; all are in it when there is no such record.
+    next_record: usize,
+    /// The table that has to be looked up before anything goes on.
+    unknown: Option<TableName>,
+    /// The place before which every change was handed over: its transaction, and the number of changes of it.
+    handed_over: (Lsn, u64),
+    /// The newest WAL position that the source told of.
+    seen: Lsn,
+    totals: Totals,
+    failures: u32,
+    key_text: String,
+}
+
+impl<F: Format> Flow<F> {
+    /// An empty pipeline. `transaction_buffer` and `max_record_size` are bytes.
+    pub(crate) fn new(translator: Translator<F>, transaction_buffer: usize, max_record_size: usize) -> Self {
+        Self {
+            assembler: Assembler::new(transaction_buffer),
+            translator,
+            lane: Lane::new(max_record_size),
+            max_record_size,
+            ledger: Ledger::default(),
+            source: Source::Flowing,
+            draining: false,
+            chunk: Chunk::default(),
+            next_message: 0,
+            open: None,
+            cursor: Cursor::default(),
+            next_record: 0,
+            unknown: None,
+            handed_over: (Lsn::ZERO, 0),
+            seen: Lsn::ZERO,
+            totals: Totals::default(),
+            failures: 0,
+            key_text: String::new(),
+        }
+    }
+
+    /// Changes the state as the event asks, and hands over all that can be.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`]. What was handed over before the error can still be sent and confirmed.
+    pub(crate) fn apply(&mut self, event: Event) -> Result<(), FlowError> {
+        match event {
+            Event::Started => {
+                self.assembler.restart();
+                self.open = None;
+                // A transaction that was being handed over is counted from its first change again; that records of it are on
+                // their way stays true.
+                self.cursor.index = 0;
+                self.translator.records.clear();
+                self.source = Source::Flowing;
+            }
+            Event::Received(chunk) => {
+                self.next_message = if self.source == Source::Flowing { 0 } else { chunk.messages.len() };
+                self.chunk = chunk;
+            }
+            Event::Looked(table, catalogued) => {
+                self.unknown = None;
+                self.translator.relations().learn(table, catalogued);
+            }
+            Event::Acknowledged(number) => {
+                self.totals.records += self.lane.acknowledged(number) as u64;
+                self.failures = 0;
+            }
+            Event::Failed(failure) => self.failures = self.lane.failed(&failure),
+            Event::RetryDue => self.lane.retry(),
+            Event::Drain => self.draining = true,
+        }
+        let result = self.advance();
+        self.ledger.acknowledged(self.lane.oldest_pending());
+        result
+    }
+
+    /// The request to be made now. It counts as made.
+    pub(crate) fn next_request(&mut self) -> Option<PutRequest> {
+        let request = self.lane.next_request()?;
+        self.totals.puts += 1;
+        self.totals.put_bytes += request.data.len() as u64;
+        Some(request)
+    }
+
+    /// How many times in a row the request in flight has failed.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether the next chunk can be taken: all before it is handed over.
+    pub(crate) fn wants_input(&self) -> bool {
+        !self.draining && self.source != Source::OutgrownBehind && !self.is_blocked()
+    }
+
+    /// The table that the catalogs have to be asked about.
+    pub(crate) fn wants_lookup(&self) -> Option<&TableName> {
+        self.unknown.as_ref()
+    }
+
+    /// Whether the source has to confirm and begin again now. True once.
+    pub(crate) fn take_restart(&mut self) -> bool {
+        let due = self.source == Source::OutgrownBehind && self.lane.oldest_pending().is_none() && !self.draining;
+        if due {
+            self.source = Source::Restarting;
+        }
+        due
+    }
+
+    /// The LSN that may be confirmed.
+    pub(crate) fn confirmable(&self) -> Lsn {
+        self.ledger.confirmable()
+    }
+
+    /// Whether a drain has come to its end: all that was handed over is acknowledged.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.draining && (!self.is_blocked() || self.unknown.is_some()) && self.lane.oldest_pending().is_none()
+    }
+
+    /// Gives up what is not handed over, because of an error: what was handed over before can still be sent and confirmed.
+    pub(crate) fn abandon(&mut self) {
+        self.draining = true;
+        self.open = None;
+        self.unknown = None;
+    }
+
+    /// The newest WAL position that the source told of.
+    pub(crate) fn seen(&self) -> Lsn {
+        self.seen
+    }
+
+    /// What went through.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The chunk that was taken last, to be used again once all of it is handed over.
+    pub(crate) fn take_spent(&mut self) -> Option<Chunk> {
+        let spent = self.next_message >= self.chunk.messages.len() && self.chunk.bytes.capacity() > 0;
+        spent.then(|| std::mem::take(&mut self.chunk))
+    }
+
+    /// Whether something that arrived waits for room in the lane or for the catalogs.
+    fn is_blocked(&self) -> bool {
+        self.open.is_some() || (!self.draining && self.next_message < self.chunk.messages.len())
+    }
+
+    /// Hands over what arrived until it is at an end, or the lane is full, or a table is unknown.
+    fn advance(&mut self) -> Result<(), FlowError> {
+        if self.unknown.is_some() {
+            return Ok(());
+        }
+        loop {
+            if let Some(open) = self.open {
+                if !self.publish(open)? {
+                    return Ok(());
+                }
+            } else if self.draining || self.source != Source::Flowing || !self.take_message()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes the chunk's next message; false where there is none.
+    fn take_message(&mut self) -> Result<bool, FlowError> {
+        let Some(message) = self.chunk.messages.get(self.next_message).cloned() else { return Ok(false) };
+        self.next_message += 1;
+        match message {
+            Message::Data { lsn, range } => self.take_payload(lsn, &range)?,
+            Message::Keepalive { wal_end, .. } => {
+                self.seen = self.seen.max(wal_end);
+                // Inside a transaction it says nothing of what is complete.
+                if !self.assembler.is_open() {
+                    self.ledger.nothing_until(wal_end);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_payload(&mut self, lsn: Lsn, range: &Range<usize>) -> Result<(), FlowError> {
+        self.seen = self.seen.max(lsn);
+        let payload = self.chunk.payload(range);
+        let progress = self.assembler.push(lsn, payload).map_err(|source| FlowError::Transaction { lsn, source })?;
+        match progress {
+            Progress::Gathering | Progress::Standalone => {}
+            Progress::Ready { header, complete } => self.open = Some(Open { header, next: 0, complete }),
+            // A transaction that was handed over before is not needed again, however large.
+            Progress::Outgrown(header) if header.end_lsn <= self.handed_over_whole() => {}
+            Progress::Outgrown(header) => {
+                tracing::info!(
+                    xid = header.xid,
+                    end_lsn = %header.end_lsn,
+                    "the transaction is larger than the buffer; reading it a second time"
+                );
+                self.assembler.look_for(header);
+                self.source = Source::OutgrownBehind;
+                // What follows comes again too.
+                self.next_message = self.chunk.messages.len();
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the last transaction that was handed over whole.
+    fn handed_over_whole(&self) -> Lsn {
+        let (end_lsn, index) = self.handed_over;
+        if index == u64::MAX { end_lsn } else { Lsn::new(end_lsn.as_u64().saturating_sub(1)) }
+    }
+
+    /// Hands over the payloads that are ready; false where the lane is full or a table is unknown.
+    fn publish(&mut self, open: Open) -> Result<bool, FlowError> {
+        let header = open.header;
+        if self.cursor.end_lsn != header.end_lsn {
+            self.cursor = Cursor { end_lsn: header.end_lsn, index: 0, published: false };
+        }
+        if header.end_lsn > self.handed_over_whole() {
+            let skip = if self.handed_over.0 == header.end_lsn { self.handed_over.1 } else { 0 };
+            let mut next = open.next;
+            loop {
+                if !self.push_records(&header)? {
+                    return Ok(false);
+                }
+                let Some(payload) = self.assembler.payload(next) else { break };
+                let before = self.cursor.index;
+                let translated = self.translator.translate(&header, payload, &mut self.cursor.index, skip);
+                match translated.map_err(|source| FlowError::Translate {
+                    end_lsn: header.end_lsn,
+                    index: before,
+                    source,
+                })? {
+                    Translated::Done => {}
+                    Translated::Unknown(table) => {
+                        self.unknown = Some(table);
+                        return Ok(false);
+                    }
+                }
+                self.next_record = 0;
+                self.totals.changes += self.cursor.index - before;
+                next += 1;
+                self.open = Some(Open { next, ..open });
+            }
+        }
+        self.finish(open);
+        Ok(true)
+    }
+
+    /// Puts the records of the payload translated last into the lane; false where it is full.
+    fn push_records(&mut self, header: &Header) -> Result<bool, FlowError> {
+        while let Some((data, key)) = self.translator.records.get(self.next_record) {
+            let key = match key {
+                Some(key) => key,
+                None => xid_text(&mut self.key_text, header.xid),
+            };
+            match self.lane.push(header.end_lsn, key, data) {
+                Pushed::Taken => {}
+                Pushed::Full => return Ok(false),
+                Pushed::TooLarge { bytes } => {
+                    let (end_lsn, index) = (header.end_lsn, self.cursor.index.saturating_sub(1));
+                    return Err(FlowError::RecordTooLarge { end_lsn, index, limit: self.max_record_size, bytes });
+                }
+            }
+            self.next_record += 1;
+            self.cursor.published = true;
+        }
+        self.handed_over = self.handed_over.max((header.end_lsn, self.cursor.index));
+        Ok(true)
+    }
+
+    /// Ends the piece of the transaction that was ready, and the transaction with its last piece.
+    fn finish(&mut self, open: Open) {
+        self.assembler.clear();
+        self.open = None;
+        let end_lsn = open.header.end_lsn;
+        if !open.complete || end_lsn <= self.handed_over_whole() {
+            return;
+        }
+        self.handed_over = (end_lsn, u64::MAX);
+        self.totals.transactions += 1;
+        if self.cursor.published {
+            self.ledger.published(end_lsn);
+        } else {
+            self.ledger.nothing_until(end_lsn);
+        }
+    }
+}
+
+/// The partition key of records that have none of their own, as in pg2kinesis: the number of the transaction.
+fn xid_text(text: &mut String, xid: u32) -> &str {
+    use std::fmt::Write;
+    text.clear();
+    // Writing to a string cannot fail.
+    write!(text, "{xid}").unwrap_or_default();
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use pg2k_abi::{Change, Error, RecordBuffer, Records, Value};
+
+use super::*;
+use crate::pipeline::translate::Operations;
+use crate::relations::Relations;
+
+/// `POSITION OPERATION TABLE KEY` for each change; `copies` records of it.
+struct Lines {
+    copies: usize,
+}
+
+impl Format for Lines {
+    fn format(&mut self, change: Change<'_>, buffer: &mut RecordBuffer) -> Result<(), Error> {
+        let mut records = Records::new(buffer);
+        for _ in 0..self.copies {
+            for (operation, key) in change.by_key() {
+                let mut record = records.record();
+                write!(record, "{} {operation} {}", change.position(), change.table())?;
+                for column in key {
+                    let Value::Text(text) = column.value() else { return Err(Error::new("no key")) };
+                    write!(record, " {text}")?;
+                }
+                record.finish();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flow<Lines> {
+    let name = |table: &str| TableName { schema: "s".to_owned(), table: table.to_owned() };
+    let catalog = HashMap::from([
+        (name("t"), Catalogued::Keyed(vec!["id".to_owned()])),
+        (name("two"), Catalogued::Keyed(vec!["b".to_owned(), "a".to_owned()])),
+        (name("unkeyed"), Catalogued::Unkeyed),
+    ]);
+    let translator = Translator::new(Lines { copies }, Operations::ALL, Relations::new(None, catalog));
+    Flow::new(translator, transaction_buffer, max_record_size)
+}
+
+/// Payloads at their LSNs, and keepalives where there is none.
+fn chunk(messages: &[(u64, &str)]) -> Event {
+    let mut chunk = Chunk::default();
+    for (lsn, payload) in messages {
+        let begin = chunk.bytes.len();
+        chunk.bytes.extend_from_slice(payload.as_bytes());
+        chunk.messages.push(match *payload {
+            "" => Message::Keepalive { wal_end: Lsn::new(*lsn), reply_requested: false },
+            _ => Message::Data { lsn: Lsn::new(*lsn), range: begin..chunk.bytes.len() },
+        });
+    }
+    Event::Received(chunk)
+}
+
+/// A transaction of these changes, as test_decoding prints it.
+fn transaction(xid: u32, end_lsn: u64, changes: &[&str]) -> Event {
+    let begin = format!("BEGIN {xid}");
+    let commit = format!("COMMIT {xid} (at 2026-11-21 08:43:23+00)");
+    let changes = changes.iter().map(|change| (end_lsn - 1, *change));
+    chunk(
+        &std::iter::once((end_lsn - 2, begin.as_str()))
+            .chain(changes)
+            .chain([(end_lsn, commit.as_str())])
+            .collect::<Vec<_>>(),
+    )
+}
+
+const INSERT: &str = "table s.t: INSERT: id[integer]:1";
+
+fn apply(flow: &mut Flow<Lines>, event: Event) {
+    flow.apply(event).expect("an event that can be applied");
+}
+
+/// Answers requests until there is none; returns the data of the records, in the order in which they were acknowledged.
+fn acknowledge(flow: &mut Flow<Lines>) -> Vec<String> {
+    let mut records = Vec::new();
+    while let Some(request) = flow.next_request() {
+        records.extend(lines(&request.data));
+        apply(flow, Event::Acknowledged(SequenceNumber::new("1")));
+    }
+    records
+}
+
+/// The data of an aggregate's records, by a reader that knows the three fields it needs and skips the others.
+fn lines(aggregate: &[u8]) -> Vec<String> {
+    fn varint(bytes: &mut &[u8]) -> usize {
+        let (mut number, mut shift) = (0, 0);
+        while let Some((byte, rest)) = bytes.split_first() {
+            *bytes = rest;
+            number |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        number
+    }
+    fn fields(mut bytes: &[u8], wanted: usize) -> Vec<&[u8]> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let tag = varint(&mut bytes);
+            let length = varint(&mut bytes);
+            if tag & 7 == 2 {
+                let (contents, rest) = bytes.split_at(length);
+                bytes = rest;
+                found.extend((tag >> 3 == wanted).then_some(contents));
+            }
+        }
+        found
+    }
+    let message = &aggregate[4..aggregate.len() - 16];
+    let records = fields(message, 3).into_iter().flat_map(|record| fields(record, 3));
+    records.map(|data| String::from_utf8(data.to_vec()).expect("text")).collect()
+}
+
+#[test]
+fn a_transaction_becomes_records_and_is_confirmed_when_they_are_acknowledged() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    let update = "table s.two: UPDATE: old-key: a[integer]:1 b[integer]:2 new-tuple: a[integer]:3 b[integer]:2";
+    apply(
+        &mut flow,
+        transaction(
+            7,
+            100,
+            &[INSERT, "table s.unkeyed: INSERT: x[integer]:1", update, "table s.t: DELETE: id[integer]:1"],
+        ),
+    );
+    assert_eq!(flow.confirmable(), Lsn::ZERO);
+    assert_eq!(
+        acknowledge(&mut flow),
+        ["0/64/0 INSERT t 1", "0/64/2 DELETE two 2 1", "0/64/2 INSERT two 2 3", "0/64/3 DELETE t 1"]
+    );
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+}
+
+#[test]
+fn nothing_goes_on_before_the_commit() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, chunk(&[(8, "BEGIN 7"), (9, INSERT), (12, "")]));
+    assert_eq!((acknowledge(&mut flow), flow.confirmable()), (vec![], Lsn::ZERO));
+    apply(&mut flow, chunk(&[(10, "COMMIT 7 (at 2026-11-21 08:43:23+00)"), (15, "")]));
+    assert_eq!((acknowledge(&mut flow).len(), flow.confirmable()), (1, Lsn::new(15)));
+}
+
+#[test]
+fn an_idle_server_is_confirmed_as_far_as_it_has_read_once_nothing_is_pending() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, chunk(&[(50, "")]));
+    assert_eq!(flow.confirmable(), Lsn::new(50));
+    apply(&mut flow, transaction(7, 100, &[INSERT]));
+    apply(&mut flow, chunk(&[(200, "")]));
+    assert_eq!(flow.confirmable(), Lsn::new(50));
+    acknowledge(&mut flow);
+    assert_eq!(flow.confirmable(), Lsn::new(200));
+    apply(&mut flow, transaction(8, 300, &["table s.unkeyed: INSERT: x[integer]:1"]));
+    assert_eq!(flow.confirmable(), Lsn::new(300));
+}
+
+#[test]
+fn an_unknown_table_waits_for_the_catalogs() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, transaction(7, 100, &[INSERT, "table s.new: INSERT: id[integer]:2", INSERT]));
+    let table = flow.wants_lookup().expect("a look-up").clone();
+    assert_eq!(table.to_string(), "s.new");
+    assert!(!flow.wants_input());
+    assert_eq!(acknowledge(&mut flow), ["0/64/0 INSERT t 1"]);
+    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    assert_eq!(acknowledge(&mut flow), ["0/64/1 INSERT new 2", "0/64/2 INSERT t 1"]);
+    assert_eq!((flow.wants_lookup(), flow.confirmable()), (None, Lsn::new(100)));
+}
+
+#[test]
+fn a_full_lane_stops_the_input_and_loses_nothing() {
+    let mut flow = flow(5, 100_000, 300);
+    let rows = (0..40).map(|id| format!("table s.t: INSERT: id[integer]:{id}")).collect::<Vec<_>>();
+    apply(&mut flow, transaction(7, 100, &rows.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert!(!flow.wants_input());
+    let expected = (0..40).flat_map(|id| vec![format!("0/64/{id} INSERT t {id}"); 5]).collect::<Vec<_>>();
+    assert_eq!(acknowledge(&mut flow), expected);
+    assert!(flow.wants_input());
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+}
+
+#[test]
+fn a_transaction_larger_than_the_buffer_is_read_twice() {
+    let mut flow = flow(1, 200, 1 << 20);
+    let rows = (0..40).map(|id| format!("table s.t: INSERT: id[integer]:{id}")).collect::<Vec<_>>();
+    let rows = rows.iter().map(String::as_str).collect::<Vec<_>>();
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, transaction(7, 100, &rows));
+    // What is before it has to be acknowledged first.
+    assert!(!flow.wants_input() && !flow.take_restart());
+    assert_eq!(acknowledge(&mut flow), ["0/32/0 INSERT t 1"]);
+    assert!(flow.take_restart() && !flow.take_restart());
+    assert_eq!(flow.confirmable(), Lsn::new(50));
+    // What the source had read before it began again does not count.
+    apply(&mut flow, transaction(8, 150, &[INSERT]));
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, transaction(7, 100, &rows));
+    apply(&mut flow, transaction(8, 150, &[INSERT]));
+    let expected = (0..40).map(|id| format!("0/64/{id} INSERT t {id}")).chain(["0/96/0 INSERT t 1".to_owned()]);
+    assert_eq!(acknowledge(&mut flow), expected.collect::<Vec<_>>());
+    assert_eq!(flow.confirmable(), Lsn::new(150));
+}
+
+#[test]
+fn what_was_handed_over_is_not_taken_again_after_a_new_beginning() {
+    let mut flow = flow(1, 200, 1 << 20);
+    let rows = (0..40).map(|id| format!("table s.t: INSERT: id[integer]:{id}")).collect::<Vec<_>>();
+    let rows = rows.iter().map(String::as_str).collect::<Vec<_>>();
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, transaction(7, 100, &rows));
+    assert_eq!(acknowledge(&mut flow).len(), 1);
+    assert!(flow.take_restart());
+    apply(&mut flow, Event::Started);
+    // The connection is lost in the middle of the large transaction.
+    apply(&mut flow, chunk(&[(98, "BEGIN 7"), (99, rows[0]), (99, rows[1])]));
+    assert_eq!(acknowledge(&mut flow).len(), 2);
+    assert_eq!(flow.confirmable(), Lsn::new(50));
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(7, 100, &rows));
+    assert_eq!(acknowledge(&mut flow).first().map(String::as_str), Some("0/64/2 INSERT t 2"));
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+    // All of it is acknowledged, so being large it need not even be read twice.
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(7, 100, &rows));
+    assert!(flow.wants_input() && acknowledge(&mut flow).is_empty());
+}
+
+#[test]
+fn truncated_tables_are_changes_of_their_own() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, transaction(7, 100, &["table s.t, s.unkeyed, s.two: TRUNCATE: (no-flags)", INSERT]));
+    assert_eq!(acknowledge(&mut flow), ["0/64/0 TRUNCATE t", "0/64/2 TRUNCATE two", "0/64/3 INSERT t 1"]);
+}
+
+#[test]
+fn messages_count_in_positions() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, transaction(7, 100, &["message: transactional: 1 prefix: p, sz: 1 content:x", INSERT]));
+    assert_eq!(acknowledge(&mut flow), ["0/64/1 INSERT t 1"]);
+}
+
+#[test]
+fn a_drain_ends_when_what_was_taken_is_acknowledged() {
+    let mut flow = flow(5, 100_000, 300);
+    let rows = [INSERT; 20];
+    apply(&mut flow, transaction(7, 100, &rows));
+    apply(&mut flow, Event::Drain);
+    assert!(!flow.wants_input() && !flow.is_drained());
+    assert_eq!(acknowledge(&mut flow).len(), 100);
+    assert!(flow.is_drained());
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+}
+
+#[test]
+fn an_error_confirms_what_is_before_it_and_nothing_else() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    let error = flow.apply(transaction(7, 100, &[INSERT, "table s.t: INSERT: id[integer]:?"])).expect_err("no value");
+    assert_eq!(
+        error.to_string(),
+        "change 1 of the transaction that ends at 0/64: byte 31 of the payload: expected a value, found the byte 0x3f"
+    );
+    flow.abandon();
+    acknowledge(&mut flow);
+    assert!(flow.is_drained());
+    assert_eq!(flow.confirmable(), Lsn::new(50));
+}
+
+#[test]
+fn a_row_without_the_key_that_the_catalogs_have_is_an_error() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    let error = flow.apply(transaction(7, 100, &["table s.t: INSERT: old_id[integer]:1"])).expect_err("no key");
+    assert!(error.to_string().contains("s.t: expected the key column id"), "{error}");
+}
+
+#[test]
+fn a_record_that_the_stream_does_not_take_is_an_error() {
+    let mut flow = flow(1, 10_000, 300);
+    let large = format!("table s.t: INSERT: id[text]:'{}'", "x".repeat(300));
+    let error = flow.apply(transaction(7, 100, &[INSERT, &large])).expect_err("too large");
+    assert!(
+        error
+            .to_string()
+            .starts_with("change 1 of the transaction that ends at 0/64: expected a record of at most 300"),
+        "{error}"
+    );
+}

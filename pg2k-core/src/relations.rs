@@ -1,0 +1,180 @@
+//! What is known of each table that changes were seen of: whether it is published, and its primary key.
+//!
+//! Names come from [`decode`](crate::decode), keys from the [catalogs](crate::postgres::keys), answers go to
+//! [`translate`](crate::pipeline::translate). A table is judged once, when it is first seen.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use crate::decode;
+
+/// A table's name as the catalogs have it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TableName {
+    /// The schema's name, without quotes.
+    pub(crate) schema: String,
+    /// The table's name, without quotes.
+    pub(crate) table: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// What the catalogs say of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Catalogued {
+    /// It has a primary key, of these columns in this order.
+    Keyed(Vec<String>),
+    /// It has none.
+    Unkeyed,
+    /// There is no such table, now.
+    Missing,
+}
+
+/// What becomes of a table's changes.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// They are published, with these columns as the key.
+    Published(Vec<KeyColumn>),
+    /// They are not published: the user's pattern leaves the table out, or it has no key.
+    LeftOut,
+}
+
+/// A column of a primary key.
+#[derive(Debug)]
+pub(crate) struct KeyColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it stood in the last row that was looked at.
+    pub(crate) hint: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    qualified: Box<str>,
+    fate: Fate,
+}
+
+/// The tables.
+#[derive(Debug)]
+pub(crate) struct Relations {
+    pattern: Option<Regex>,
+    catalog: HashMap<TableName, Catalogued>,
+    known: Vec<Known>,
+    /// Where in `known` a table is, by the name that payloads have for it.
+    by_name: HashMap<Box<str>, usize>,
+    /// The table asked for last; the next change is often one of it too.
+    last: usize,
+}
+
+impl Relations {
+    /// Begins with what the catalogs say. `pattern` is searched for in `schema.table`, names without quotes.
+    #[must_use]
+    pub(crate) fn new(pattern: Option<Regex>, catalog: HashMap<TableName, Catalogued>) -> Self {
+        Self { pattern, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0 }
+    }
+
+    /// Notes what the catalogs say of a table that was [asked for](Self::fate).
+    pub(crate) fn learn(&mut self, name: TableName, catalogued: Catalogued) {
+        self.catalog.insert(name, catalogued);
+    }
+
+    /// What becomes of a table's changes.
+    ///
+    /// # Errors
+    ///
+    /// The name of the table, where the catalogs have to be asked about it first.
+    pub(crate) fn fate(&mut self, relation: decode::Relation<'_>) -> Result<&mut Fate, TableName> {
+        let place = self.place(relation)?;
+        self.last = place;
+        // `place` names an entry; without one the catalogs are asked, which makes one.
+        self.known.get_mut(place).map(|known| &mut known.fate).ok_or_else(|| name(relation))
+    }
+
+    fn place(&mut self, relation: decode::Relation<'_>) -> Result<usize, TableName> {
+        if self.known.get(self.last).is_some_and(|known| *known.qualified == *relation.qualified) {
+            return Ok(self.last);
+        }
+        if let Some(place) = self.by_name.get(relation.qualified) {
+            return Ok(*place);
+        }
+        let fate = self.judge(relation)?;
+        let place = self.known.len();
+        self.known.push(Known { qualified: relation.qualified.into(), fate });
+        self.by_name.insert(relation.qualified.into(), place);
+        Ok(place)
+    }
+
+    /// Decides about a table that was not seen before.
+    fn judge(&self, relation: decode::Relation<'_>) -> Result<Fate, TableName> {
+        let name = name(relation);
+        if self.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&name.to_string())) {
+            return Ok(Fate::LeftOut);
+        }
+        match self.catalog.get(&name) {
+            Some(Catalogued::Keyed(columns)) => {
+                let column = |name: &String| KeyColumn { name: name.clone(), hint: 0 };
+                Ok(Fate::Published(columns.iter().map(column).collect()))
+            }
+            Some(Catalogued::Unkeyed) => {
+                tracing::warn!(table = %name, "the table has no primary key; its changes are not published");
+                Ok(Fate::LeftOut)
+            }
+            Some(Catalogued::Missing) => {
+                tracing::warn!(table = %name, "the table is no longer in the catalogs, so its key is unknown; its changes are not published");
+                Ok(Fate::LeftOut)
+            }
+            None => Err(name),
+        }
+    }
+}
+
+fn name(relation: decode::Relation<'_>) -> TableName {
+    TableName { schema: relation.schema.to_owned(), table: relation.table.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation<'a>(qualified: &'a str, table: &'a str) -> decode::Relation<'a> {
+        decode::Relation { qualified, schema: "s", table }
+    }
+
+    fn table(name: &str) -> TableName {
+        TableName { schema: "s".to_owned(), table: name.to_owned() }
+    }
+
+    fn key(fate: &Fate) -> Option<Vec<&str>> {
+        match fate {
+            Fate::Published(key) => Some(key.iter().map(|column| column.name.as_str()).collect()),
+            Fate::LeftOut => None,
+        }
+    }
+
+    #[test]
+    fn a_table_is_asked_for_once() {
+        let mut relations = Relations::new(None, HashMap::new());
+        assert_eq!(relations.fate(relation("s.a", "a")).expect_err("nothing is known"), table("a"));
+        relations.learn(table("a"), Catalogued::Keyed(vec!["x".into(), "y".into()]));
+        relations.learn(table("b"), Catalogued::Unkeyed);
+        relations.learn(table("c"), Catalogued::Missing);
+        for _ in 0..2 {
+            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x", "y"]));
+            assert_eq!(key(relations.fate(relation("s.b", "b")).expect("known")), None);
+            assert_eq!(key(relations.fate(relation("s.c", "c")).expect("known")), None);
+        }
+    }
+
+    #[test]
+    fn a_table_outside_the_pattern_is_never_asked_for() {
+        let pattern = Regex::new("accounts").expect("a pattern");
+        let mut relations = Relations::new(Some(pattern), HashMap::new());
+        assert_eq!(key(relations.fate(relation("s.tellers", "tellers")).expect("left out")), None);
+        assert!(relations.fate(relation("s.pgbench_accounts", "pgbench_accounts")).is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! From arguments to an exit code.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cause::with_causes;
+use crate::cli::{Arguments, ArgumentsError};
+use crate::config::Config;
+use crate::formatter::LoadedFormatter;
+use crate::formatter::load::LoadError;
+use crate::kinesis::client::{KinesisError, Stream};
+use crate::pipeline::flow::Flow;
+use crate::pipeline::translate::Translator;
+use crate::pipeline::{Ending, PipelineError, Signals, Surroundings};
+use crate::postgres::connect::ConnectError;
+use crate::postgres::failure::QueryError;
+use crate::postgres::keys::{self, Catalog};
+use crate::postgres::preflight::{PreflightError, preflight};
+use crate::postgres::slot::{self, SlotError};
+use crate::postgres::sql;
+use crate::postgres::stream::Source;
+use crate::relations::{Catalogued, Relations, TableName};
+use crate::{pipeline, telemetry};
+
+/// Stopped by a signal.
+const STOPPED: u8 = 0;
+/// Stopped by an error that somebody must see to.
+const FAILED: u8 = 1;
+/// Wrong use or configuration.
+const MISUSED: u8 = 2;
+
+/// Why the program ends.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Arguments(#[from] ArgumentsError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    #[error(transparent)]
+    Keys(#[from] QueryError),
+    #[error(transparent)]
+    Kinesis(#[from] KinesisError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error("{what}")]
+    System { what: &'static str, source: std::io::Error },
+}
+
+impl Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Arguments(_) | Self::Load(_) | Self::Kinesis(KinesisError::NoRegion) => MISUSED,
+            _ => FAILED,
+        }
+    }
+
+    fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// Does what the user asked for, until a signal or an error ends it.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    telemetry::set_up(arguments.log_format());
+    match try_run(arguments) {
+        Ok(Ending::Drained) => ExitCode::from(STOPPED),
+        Ok(Ending::CutShort) => {
+            tracing::warn!(
+                "ended before everything was acknowledged; nothing is lost: it comes again at the next start"
+            );
+            ExitCode::from(STOPPED)
+        }
+        Err(error) => {
+            tracing::error!("{}", with_causes(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn try_run(arguments: Arguments) -> Result<Ending, Error> {
+    let executable = std::env::current_exe().map_err(Error::system("cannot tell where this program is"))?;
+    let config = arguments.into_config(&executable, |name| std::env::var_os(name))?;
+    let formatter = LoadedFormatter::load(&config.formatter, &[])?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        formatter = formatter.name,
+        formatter_version = formatter.version,
+        "pg2k starts"
+    );
+    // One thread is enough for the pipeline, which has one thing to do at a time. The source has another.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::system("cannot start the runtime"))?;
+    runtime.block_on(publish(config, formatter))
+}
+
+async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, Error> {
+    let mut signals = UnixSignals::new().map_err(Error::system("cannot listen to signals"))?;
+    let prepared = tokio::select! {
+        // Before anything was read, there is nothing to drain.
+        () = signals.next() => return Ok(Ending::Drained),
+        prepared = prepare(&config) => prepared?,
+    };
+    let relations = Relations::new(config.table_pattern, prepared.keys);
+    let translator = Translator::new(formatter, config.operations, relations);
+    let flow = Flow::new(translator, config.transaction_buffer, prepared.max_record_size);
+    let source = Source::start(config.postgres, config.slot, prepared.wal_sender_timeout)
+        .map_err(Error::system("cannot start the source's thread"))?;
+    let Prepared { stream, catalog, .. } = prepared;
+    let surroundings = Surroundings { source, stream, catalog, signals, drain_timeout: config.drain_timeout };
+    Ok(pipeline::run(flow, surroundings).await?)
+}
+
+/// What was found out before the first change is read.
+struct Prepared {
+    wal_sender_timeout: Option<Duration>,
+    keys: HashMap<TableName, Catalogued>,
+    catalog: Catalog,
+    stream: Stream,
+    max_record_size: usize,
+}
+
+/// Looks at both ends, and makes what is to be made. The slot last: from then on the server keeps WAL for it.
+async fn prepare(config: &Config) -> Result<Prepared, Error> {
+    let client = sql::open(&config.postgres).await?;
+    let server = preflight(&client).await?;
+    let stream = Stream::from_environment(config.stream.clone()).await?;
+    if let Some(shards) = config.create_stream {
+        stream.create(shards).await?;
+    }
+    let max_record_size = stream.max_record_size().await?;
+    let slot = slot::ensure(&client, &config.slot, config.slot_action).await?;
+    let keys = keys::all(&client, server.version).await?;
+    tracing::info!(
+        server = %config.postgres.address(),
+        database = server.database,
+        server_version = server.version,
+        slot = %config.slot,
+        confirmed = slot.confirmed_flush.map(tracing::field::display),
+        tables = keys.len(),
+        "slot found"
+    );
+    let catalog = Catalog::new(config.postgres.clone(), server.version);
+    Ok(Prepared { wal_sender_timeout: server.wal_sender_timeout, keys, catalog, stream, max_record_size })
+}
+
+/// SIGINT and SIGTERM.
+struct UnixSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl UnixSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+}
+
+impl Signals for UnixSignals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
