@@ -17,11 +17,17 @@ use crate::postgres::slot::SlotAction;
 use size::Size;
 
 /// Publishes the changes committed to a PostgreSQL database to an Amazon Kinesis data stream: in commit order, losing none.
-///
 /// Reads a logical replication slot with the output plugin test_decoding, turns changes into records with a formatter, and
 /// confirms to the slot what Kinesis has acknowledged.
 #[derive(Debug, Parser)]
-#[command(name = "pg2k", version, disable_help_flag = true, max_term_width = 110, after_help = AFTER_HELP)]
+#[command(
+    name = "pg2k",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    max_term_width = 110,
+    after_help = AFTER_HELP
+)]
 pub struct Arguments {
     #[command(flatten)]
     postgres: PostgresArguments,
@@ -123,8 +129,11 @@ struct RunningArguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
     /// Print this
-    #[arg(long, action = clap::ArgAction::Help)]
+    #[arg(long, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -40,6 +40,15 @@ pub enum Pushed {
     },
 }
 
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// More records could still go with it.
+    MayWait,
+    /// It takes no more: it is full, or it was sent before.
+    Now,
+}
+
 /// Records that are sent together.
 #[derive(Debug)]
 struct Batch {
@@ -110,6 +119,16 @@ impl Lane {
         }
         self.launch();
         self.push(end_lsn, partition_key, data)
+    }
+
+    /// Whether there is a request to be made.
+    #[must_use]
+    pub fn wants_request(&self) -> Option<Urgency> {
+        match self.flight {
+            Flight::Due => Some(Urgency::Now),
+            Flight::None if self.filling.aggregate.records() > 0 => Some(Urgency::MayWait),
+            Flight::None | Flight::Sent | Flight::Pausing => None,
+        }
     }
 
     /// The request to be made now, if there is one. The lane counts it as made.
@@ -202,10 +221,11 @@ mod tests {
         let mut lane = Lane::new(1 << 20);
         assert_eq!(lane.next_request(), None);
         lane.push(lsn(10), "k", b"1");
+        assert_eq!(lane.wants_request(), Some(Urgency::MayWait));
         let first = request(&mut lane);
         lane.push(lsn(20), "k", b"2");
         lane.push(lsn(30), "k", b"3");
-        assert_eq!(lane.next_request(), None);
+        assert_eq!((lane.wants_request(), lane.next_request()), (None, None));
         assert_eq!(lane.oldest_pending(), Some(lsn(10)));
         assert_eq!(lane.acknowledged(number("9")), 1);
         assert_eq!(lane.oldest_pending(), Some(lsn(20)));
@@ -259,6 +279,7 @@ mod tests {
             taken += 1;
         }
         // One batch is due, the next is full.
+        assert_eq!(lane.wants_request(), Some(Urgency::Now));
         assert_eq!(taken, 18);
         let data = request(&mut lane).data;
         assert!(data.len() + PARTITION_KEY.len() <= 1_000 && data.len() > 900, "{}", data.len());

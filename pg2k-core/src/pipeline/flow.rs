@@ -10,7 +10,7 @@ use pg2k_abi::Lsn;
 
 use super::translate::{Format, TranslateError, Translated, Translator};
 use crate::kinesis::SequenceNumber;
-use crate::kinesis::lane::{Lane, Pushed, PutRequest};
+use crate::kinesis::lane::{Lane, Pushed, PutRequest, Urgency};
 use crate::kinesis::retry::Failure;
 use crate::postgres::copy_both::{Chunk, Message};
 use crate::progress::Ledger;
@@ -208,6 +208,11 @@ impl<F: Format> Flow<F> {
         let result = self.advance();
         self.ledger.acknowledged(self.lane.oldest_pending());
         result
+    }
+
+    /// Whether there is a request to be made, and whether it may wait for more records.
+    pub(crate) fn wants_request(&self) -> Option<Urgency> {
+        self.lane.wants_request()
     }
 
     /// The request to be made now. It counts as made.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::cause::with_causes;
 use crate::kinesis::SequenceNumber;
 use crate::kinesis::client::Stream;
+use crate::kinesis::lane::Urgency;
 use crate::kinesis::retry::{Failure, Remedy, pause};
 use crate::postgres::failure::Class;
 use crate::postgres::keys::{Catalog, CatalogError};
@@ -25,6 +26,10 @@ use crate::telemetry::Report;
 use flow::{Event, Flow, FlowError};
 use translate::Format;
 
+/// The shortest time from one request to the next, unless the next is full. A request costs the same CPU for one record as for
+/// thousands; the service answers in more than this, so the pause counts only where an endpoint is near. After a quiet
+/// moment it is over before a record comes.
+const REQUEST_GAP: Duration = Duration::from_millis(4);
 /// How often rates and lag are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a failure that goes on is reported.
@@ -85,6 +90,10 @@ struct Waiting {
     put: Option<Put>,
     lookup: Option<Lookup>,
     retry_at: Option<Instant>,
+    /// Before this, only a full request is made.
+    put_after: Option<Instant>,
+    /// When the request is due that waits for that.
+    put_at: Option<Instant>,
     drain_until: Option<Instant>,
     /// When the failure that goes on was reported last.
     reminded: Option<Instant>,
@@ -95,6 +104,7 @@ enum Happened {
     Event(Event),
     Signal,
     DrainTimeout,
+    PutDue,
     ReportDue,
     Broken(PipelineError),
 }
@@ -123,6 +133,8 @@ pub(crate) async fn run<F: Format, S: Signals>(
         let event = match happened {
             Happened::Event(event) => event,
             Happened::Signal if waiting.drain_until.is_some() => break Ending::CutShort,
+            // The beginning of the loop makes it.
+            Happened::PutDue => continue,
             Happened::DrainTimeout => break Ending::CutShort,
             Happened::Signal => {
                 tracing::info!(timeout_s = drain_timeout.as_secs(), "draining; a second signal ends without waiting");
@@ -162,7 +174,14 @@ fn start_what_is_wanted<F: Format>(
     stream: &Stream,
     catalog: &Catalog,
 ) {
-    if let Some(request) = flow.next_request() {
+    let now = Instant::now();
+    let wanted = flow.wants_request();
+    let due = waiting.put_after.is_none_or(|then| now >= then);
+    waiting.put_at = None;
+    if wanted == Some(Urgency::MayWait) && !due {
+        waiting.put_at = waiting.put_after;
+    } else if let Some(request) = flow.next_request() {
+        waiting.put_after = Some(now + REQUEST_GAP);
         let stream = stream.clone();
         waiting.put = Some(Box::pin(async move { stream.put(request).await }));
     }
@@ -185,7 +204,7 @@ async fn next<S: Signals>(
     wants_input: bool,
     report_at: Instant,
 ) -> Happened {
-    let Waiting { put, lookup, retry_at, drain_until, .. } = waiting;
+    let Waiting { put, lookup, retry_at, put_at, drain_until, .. } = waiting;
     tokio::select! {
         // Acknowledgements before input: they make room.
         biased;
@@ -199,6 +218,7 @@ async fn next<S: Signals>(
             Err(error) => Happened::Broken(error.into()),
         },
         () = at(*retry_at) => Happened::Event(Event::RetryDue),
+        () = at(*put_at) => Happened::PutDue,
         () = at(*drain_until) => Happened::DrainTimeout,
         () = sleep_until(report_at) => Happened::ReportDue,
         event = source.next(), if wants_input => match event {
