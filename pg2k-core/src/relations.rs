@@ -1,6 +1,6 @@
 //! What is known of each table that changes were seen of: whether it is published, and its primary key.
 //!
-//! Names come from [`decode`](crate::decode), keys from the [catalogs](crate::postgres::keys), answers go to
+//! Names come from [`decode`], keys from the [catalogs](crate::postgres::keys), answers go to
 //! [`translate`](crate::pipeline::translate). A table is judged once, when it is first seen.
 
 use std::collections::HashMap;

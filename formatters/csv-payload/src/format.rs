@@ -57,7 +57,7 @@ fn string(record: &mut Record<'_>, parts: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// JSON strings as Python's `json.dumps` writes them: what is not ASCII as the escapes of its UTF-16.
+/// JSON strings as Python's `json.dumps` writes them: what is not printable ASCII as the escapes of its UTF-16.
 struct Ascii;
 
 impl Style for Ascii {
@@ -65,7 +65,7 @@ impl Style for Ascii {
         for character in fragment.chars() {
             let mut units = [0; 2];
             match u8::try_from(character) {
-                Ok(byte) if byte.is_ascii() => writer.write_all(&[byte])?,
+                Ok(byte @ b' '..=b'~') => writer.write_all(&[byte])?,
                 _ => character.encode_utf16(&mut units).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?,
             }
         }
@@ -144,7 +144,7 @@ mod tests {
     fn strings_as_python_writes_them() {
         for (value, json) in [
             ("say \"x\" \\", r#""say \"x\" \\""#),
-            ("a\tb\nc\rd\u{8}e\u{c}f\u{1}g\u{7f}", "\"a\\tb\\nc\\rd\\be\\ff\\u0001g\u{7f}\""),
+            ("a\tb\nc\rd\u{8}e\u{c}f\u{1}g\u{7f}", r#""a\tb\nc\rd\be\ff\u0001g\u007f""#),
             ("é €", r#""\u00e9 \u20ac""#),
             ("😀", r#""\ud83d\ude00""#),
             ("/", r#""/""#),

@@ -51,12 +51,14 @@ pub(crate) enum KinesisError {
         status: String,
     },
     /// The service refused, or could not be reached.
-    #[error("{operation} of stream {stream}: {message}")]
+    #[error("{operation} of stream {stream} at {place}: {message}")]
     Service {
         /// What was asked.
         operation: &'static str,
         /// The stream.
         stream: String,
+        /// The region or the endpoint.
+        place: String,
         /// What came back.
         message: String,
     },
@@ -67,6 +69,8 @@ pub(crate) enum KinesisError {
 pub(crate) struct Stream {
     client: Client,
     name: String,
+    /// The endpoint if one is set, else the region.
+    place: String,
 }
 
 impl Stream {
@@ -91,10 +95,9 @@ impl Stream {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .load()
             .await;
-        if config.region().is_none() {
-            return Err(KinesisError::NoRegion);
-        }
-        Ok(Self { client: Client::new(&config), name })
+        let region = config.region().ok_or(KinesisError::NoRegion)?.to_string();
+        let place = config.endpoint_url().map_or(region, str::to_owned);
+        Ok(Self { client: Client::new(&config), name, place })
     }
 
     /// Makes the stream; one that exists is fine.
@@ -171,7 +174,8 @@ impl Stream {
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
-        KinesisError::Service { operation, stream: self.name.clone(), message: message(error) }
+        let (stream, place) = (self.name.clone(), self.place.clone());
+        KinesisError::Service { operation, stream, place, message: message(error) }
     }
 }
 

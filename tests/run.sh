@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Checks everything: formatting, lints, documentation, and every test, against a real PostgreSQL and an HTTP Kinesis.
+#
+# Installs what is missing. Works from any directory. Arguments go to `cargo test`: tests/run.sh --test order
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+# shellcheck source=tests/install.sh
+. tests/install.sh
+
+target=${CARGO_TARGET_DIR:-$root/target}
+report=$(mktemp)
+summary=()
+step=
+
+finish() {
+    local status=$?
+    printf '\n== summary ==\n'
+    if [ "${#summary[@]}" -gt 0 ]; then
+        printf '%s\n' "${summary[@]}"
+    fi
+    # What the test runner said at the end of each of its programs, added up.
+    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8; programs++ }
+        END { if (programs) printf "tests: %d passed, %d failed, %d ignored, in %d programs\n", passed, failed, ignored, programs }
+        /^test .* FAILED$/ { print "failed: " $2 }' "$report"
+    rm -f "$report"
+    if [ "$status" = 0 ]; then
+        printf 'all is well\n'
+    else
+        printf 'FAILED: %s\n' "$step"
+    fi
+    exit "$status"
+}
+trap finish EXIT
+
+# Runs a command as a step with a name, and notes how long it took.
+run() {
+    step=$1
+    shift
+    printf '\n== %s ==\n' "$step"
+    local start=$SECONDS
+    "$@"
+    summary+=("$(printf '%-14s %4d s' "$step" "$((SECONDS - start))")")
+}
+
+install() {
+    need_compiler
+    need_cargo
+    need_cargo_command fmt
+    need_cargo_command clippy
+    need_postgres
+    need_python "$target/python"
+}
+
+tests() {
+    # All programs run to their end, so that the report is whole.
+    cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$report"
+}
+
+run install install
+run formatting cargo fmt --all --check
+run lints cargo clippy --locked --workspace --all-targets -- -D warnings
+run documentation env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --document-private-items
+run build cargo build --locked --workspace --lib --bins
+run tests tests "$@"
