@@ -435,4 +435,6 @@ fn xid_text(text: &mut String, xid: u32) -> &str {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

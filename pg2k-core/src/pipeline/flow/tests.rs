@@ -7,21 +7,31 @@ use super::*;
 use crate::pipeline::translate::Operations;
 use crate::relations::Relations;
 
-/// `POSITION OPERATION TABLE KEY` for each change; `copies` records of it.
-struct Lines {
+/// `POSITION OPERATION TABLE KEY` for each change; `copies` records of it, with their number if that is asked for.
+pub(super) struct Lines {
     copies: usize,
+    numbered: bool,
+}
+
+impl Lines {
+    pub(super) fn numbered(copies: usize) -> Self {
+        Self { copies, numbered: true }
+    }
 }
 
 impl Format for Lines {
     fn format(&mut self, change: Change<'_>, buffer: &mut RecordBuffer) -> Result<(), Error> {
         let mut records = Records::new(buffer);
-        for _ in 0..self.copies {
+        for copy in 0..self.copies {
             for (operation, key) in change.by_key() {
                 let mut record = records.record();
                 write!(record, "{} {operation} {}", change.position(), change.table())?;
                 for column in key {
                     let Value::Text(text) = column.value() else { return Err(Error::new("no key")) };
                     write!(record, " {text}")?;
+                }
+                if self.numbered {
+                    write!(record, " {copy}")?;
                 }
                 record.finish();
             }
@@ -37,7 +47,7 @@ fn flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flo
         (name("two"), Catalogued::Keyed(vec!["b".to_owned(), "a".to_owned()])),
         (name("unkeyed"), Catalogued::Unkeyed),
     ]);
-    let translator = Translator::new(Lines { copies }, Operations::ALL, Relations::new(None, catalog));
+    let translator = Translator::new(Lines { copies, numbered: false }, Operations::ALL, Relations::new(None, catalog));
     Flow::new(translator, transaction_buffer, max_record_size)
 }
 
@@ -85,7 +95,7 @@ fn acknowledge(flow: &mut Flow<Lines>) -> Vec<String> {
 }
 
 /// The data of an aggregate's records, by a reader that knows the three fields it needs and skips the others.
-fn lines(aggregate: &[u8]) -> Vec<String> {
+pub(super) fn lines(aggregate: &[u8]) -> Vec<String> {
     fn varint(bytes: &mut &[u8]) -> usize {
         let (mut number, mut shift) = (0, 0);
         while let Some((byte, rest)) = bytes.split_first() {
