@@ -56,7 +56,8 @@ pub(crate) struct KeyColumn {
 #[derive(Debug)]
 struct Known {
     qualified: Box<str>,
-    fate: Fate,
+    /// `None` until the table is judged, for the first time or again.
+    fate: Option<Fate>,
 }
 
 /// The tables.
@@ -83,30 +84,44 @@ impl Relations {
         self.catalog.insert(name, catalogued);
     }
 
+    /// Forgets what the catalogs said of a table: a row does not fit to it.
+    pub(crate) fn forget(&mut self, relation: decode::Relation<'_>) {
+        self.catalog.remove(&name(relation));
+        let place = self.place(relation);
+        if let Some(known) = self.known.get_mut(place) {
+            known.fate = None;
+        }
+    }
+
     /// What becomes of a table's changes.
     ///
     /// # Errors
     ///
     /// The name of the table, where the catalogs have to be asked about it first.
     pub(crate) fn fate(&mut self, relation: decode::Relation<'_>) -> Result<&mut Fate, TableName> {
-        let place = self.place(relation)?;
-        self.last = place;
-        // `place` names an entry; without one the catalogs are asked, which makes one.
-        self.known.get_mut(place).map(|known| &mut known.fate).ok_or_else(|| name(relation))
+        let place = self.place(relation);
+        if self.known.get(place).is_none_or(|known| known.fate.is_none()) {
+            let fate = self.judge(relation)?;
+            if let Some(known) = self.known.get_mut(place) {
+                known.fate = Some(fate);
+            }
+        }
+        let fate = self.known.get_mut(place).and_then(|known| known.fate.as_mut());
+        fate.ok_or_else(|| name(relation))
     }
 
-    fn place(&mut self, relation: decode::Relation<'_>) -> Result<usize, TableName> {
-        if self.known.get(self.last).is_some_and(|known| *known.qualified == *relation.qualified) {
-            return Ok(self.last);
+    /// Where the table is in `known`; it is put there if it was never seen.
+    fn place(&mut self, relation: decode::Relation<'_>) -> usize {
+        let is_it = |known: &Known| *known.qualified == *relation.qualified;
+        if self.known.get(self.last).is_some_and(is_it) {
+            return self.last;
         }
-        if let Some(place) = self.by_name.get(relation.qualified) {
-            return Ok(*place);
-        }
-        let fate = self.judge(relation)?;
-        let place = self.known.len();
-        self.known.push(Known { qualified: relation.qualified.into(), fate });
-        self.by_name.insert(relation.qualified.into(), place);
-        Ok(place)
+        self.last = self.by_name.get(relation.qualified).copied().unwrap_or_else(|| {
+            self.known.push(Known { qualified: relation.qualified.into(), fate: None });
+            self.by_name.insert(relation.qualified.into(), self.known.len() - 1);
+            self.known.len() - 1
+        });
+        self.last
     }
 
     /// Decides about a table that was not seen before.
@@ -168,6 +183,16 @@ mod tests {
             assert_eq!(key(relations.fate(relation("s.b", "b")).expect("known")), None);
             assert_eq!(key(relations.fate(relation("s.c", "c")).expect("known")), None);
         }
+    }
+
+    #[test]
+    fn a_table_that_was_forgotten_is_asked_for_again() {
+        let mut relations = Relations::new(None, HashMap::from([(table("a"), Catalogued::Keyed(vec!["x".into()]))]));
+        assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x"]));
+        relations.forget(relation("s.a", "a"));
+        assert_eq!(relations.fate(relation("s.a", "a")).expect_err("forgotten"), table("a"));
+        relations.learn(table("a"), Catalogued::Keyed(vec!["y".into()]));
+        assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["y"]));
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub(crate) struct Translator<F> {
     pub(crate) records: RecordBuffer,
     /// Tables of which a warning about rows without a key was given.
     warned: Vec<TableName>,
+    /// The change for which the catalogs were asked again, since its row did not fit to the key.
+    asked_again: Option<Position>,
 }
 
 impl<F: Format> Translator<F> {
@@ -130,6 +132,7 @@ impl<F: Format> Translator<F> {
             columns: Buffers::default(),
             records: RecordBuffer::new(OUTPUT_LIMIT),
             warned: Vec::new(),
+            asked_again: None,
         }
     }
 
@@ -151,7 +154,7 @@ impl<F: Format> Translator<F> {
         index: &mut u64,
         skip: u64,
     ) -> Result<Translated, TranslateError> {
-        let Self { formatter, operations, relations, scratch, columns, records, warned } = self;
+        let Self { formatter, operations, relations, scratch, columns, records, warned, asked_again } = self;
         records.clear();
         let mut publish = Publish { formatter, header, records, warned };
         match decode::decode(payload, scratch)? {
@@ -162,9 +165,15 @@ impl<F: Format> Translator<F> {
                         Ok(Fate::LeftOut) => {}
                         Ok(Fate::Published(key)) => {
                             let mut buffers = std::mem::take(columns);
-                            let published = publish.row(&row, key, *index, &mut buffers);
+                            let position = Position { end_lsn: header.end_lsn, index: *index };
+                            let final_answer = *asked_again == Some(position);
+                            let published = publish.row(&row, key, *index, final_answer, &mut buffers);
                             *columns = buffers.recycle();
-                            published?;
+                            if published? == Fit::Stale {
+                                *asked_again = Some(position);
+                                relations.forget(row.relation);
+                                return Ok(Translated::Unknown(table(row.relation)));
+                            }
                         }
                     }
                 }
@@ -214,6 +223,14 @@ impl Buffers<'_> {
     }
 }
 
+/// Whether a row fits to the key that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Fits,
+    /// It lacks a column of the key. The catalogs may know better by now.
+    Stale,
+}
+
 struct Publish<'f, F> {
     formatter: &'f mut F,
     header: &'f Header,
@@ -222,35 +239,29 @@ struct Publish<'f, F> {
 }
 
 impl<F: Format> Publish<'_, F> {
+    /// Formats a change of a row. `final_answer` says that the catalogs were just asked for the key.
     fn row<'a>(
         &mut self,
         row: &RowChange<'a>,
         key: &mut [KeyColumn],
         index: u64,
+        final_answer: bool,
         buffers: &mut Buffers<'a>,
-    ) -> Result<(), TranslateError> {
+    ) -> Result<Fit, TranslateError> {
         let Buffers { new, old, key: key_values, old_key } = buffers;
         new.extend(row.new.columns());
         old.extend(row.old.columns());
-        let changes_key = match row.operation {
-            Operation::Delete => {
-                if !pick(key, old, key_values) {
-                    self.warn_without_key(row.relation);
-                    return Ok(());
-                }
-                false
-            }
-            _ => {
-                for column in key.iter_mut() {
-                    // A key value that is large and unchanged is in the old key, if anywhere.
-                    let found = find(column, new).or_else(|| find(column, old)).ok_or_else(|| {
-                        TranslateError::KeyColumn { table: table(row.relation), column: column.name.clone() }
-                    })?;
-                    key_values.push(found);
-                }
-                pick(key, old, old_key) && old_key.iter().map(Column::value).ne(key_values.iter().map(Column::value))
-            }
+        let missing = match row.operation {
+            Operation::Delete => pick(key, key_values, |column| find(column, old)),
+            // A key value that is large and unchanged is in the old key, if anywhere.
+            _ => pick(key, key_values, |column| find(column, new).or_else(|| find(column, old))),
         };
+        if let Some(missing) = missing {
+            return self.without_key(row, missing, final_answer);
+        }
+        let changes_key = row.operation == Operation::Update
+            && pick(key, old_key, |column| find(column, old)).is_none()
+            && old_key.iter().map(Column::value).ne(key_values.iter().map(Column::value));
         let parts = ChangeParts {
             key: key_values,
             old_key: changes_key.then_some(old_key.as_slice()),
@@ -258,7 +269,28 @@ impl<F: Format> Publish<'_, F> {
             old_columns: old,
             ..self.parts(row.operation, row.relation, index)
         };
-        self.format(&parts)
+        self.format(&parts).map(|()| Fit::Fits)
+    }
+
+    /// Decides about a row that lacks this column of the key.
+    fn without_key(&mut self, row: &RowChange<'_>, column: String, final_answer: bool) -> Result<Fit, TranslateError> {
+        let table = table(row.relation);
+        let is_delete = row.operation == Operation::Delete;
+        if is_delete && self.warned.contains(&table) {
+            return Ok(Fit::Fits);
+        }
+        if !final_answer {
+            return Ok(Fit::Stale);
+        }
+        if !is_delete {
+            return Err(TranslateError::KeyColumn { table, column });
+        }
+        tracing::warn!(
+            %table,
+            "deletes do not tell the primary key, because of the table's replica identity; they are not published"
+        );
+        self.warned.push(table);
+        Ok(Fit::Fits)
     }
 
     fn truncate(&mut self, truncate: &Truncate<'_>, relation: Relation<'_>, index: u64) -> Result<(), TranslateError> {
@@ -296,25 +328,26 @@ impl<F: Format> Publish<'_, F> {
         }
         result.map_err(|error| TranslateError::Formatter { operation, table: table(), message: error.to_string() })
     }
-
-    fn warn_without_key(&mut self, relation: Relation<'_>) {
-        let table = table(relation);
-        if !self.warned.contains(&table) {
-            tracing::warn!(%table, "deletes do not tell the primary key, because of the table's replica identity; they are not published");
-            self.warned.push(table);
-        }
-    }
 }
 
 fn table(relation: Relation<'_>) -> TableName {
     TableName { schema: relation.schema.to_owned(), table: relation.table.to_owned() }
 }
 
-/// Collects the key's columns from a row; false where one has no value there.
-fn pick<'a>(key: &mut [KeyColumn], row: &[Column<'a>], picked: &mut Vec<Column<'a>>) -> bool {
+/// Collects the values of the key's columns; returns the name of one that has none.
+fn pick<'a>(
+    key: &mut [KeyColumn],
+    picked: &mut Vec<Column<'a>>,
+    mut find: impl FnMut(&mut KeyColumn) -> Option<Column<'a>>,
+) -> Option<String> {
     picked.clear();
-    picked.extend(key.iter_mut().map_while(|column| find(column, row)));
-    picked.len() == key.len()
+    for column in key {
+        match find(column) {
+            Some(found) => picked.push(found),
+            None => return Some(column.name.clone()),
+        }
+    }
+    None
 }
 
 /// Finds a column of the key that has a value in this row.

@@ -285,10 +285,28 @@ fn an_error_confirms_what_is_before_it_and_nothing_else() {
 }
 
 #[test]
-fn a_row_without_the_key_that_the_catalogs_have_is_an_error() {
+fn a_row_that_does_not_fit_to_the_key_makes_the_catalogs_be_asked_again() {
+    for (key, expected) in [("renamed", Some("0/64/0 INSERT t 1")), ("id", None)] {
+        let mut flow = flow(1, 1_000, 1 << 20);
+        apply(&mut flow, transaction(7, 100, &["table s.t: INSERT: renamed[integer]:1"]));
+        let table = flow.wants_lookup().expect("a look-up").clone();
+        match (flow.apply(Event::Looked(table, Catalogued::Keyed(vec![key.to_owned()]))), expected) {
+            (Ok(()), Some(record)) => assert_eq!(acknowledge(&mut flow), [record]),
+            (Err(error), None) => assert!(error.to_string().contains("s.t: expected the key column id"), "{error}"),
+            (other, _) => panic!("{key}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn deletes_that_do_not_tell_the_key_are_left_out() {
     let mut flow = flow(1, 1_000, 1 << 20);
-    let error = flow.apply(transaction(7, 100, &["table s.t: INSERT: old_id[integer]:1"])).expect_err("no key");
-    assert!(error.to_string().contains("s.t: expected the key column id"), "{error}");
+    let delete = "table s.t: DELETE: (no-tuple-data)";
+    apply(&mut flow, transaction(7, 100, &[delete, INSERT, delete]));
+    let table = flow.wants_lookup().expect("the catalogs may know better").clone();
+    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    assert_eq!((acknowledge(&mut flow), flow.wants_lookup()), (vec!["0/64/1 INSERT t 1".to_owned()], None));
+    assert_eq!(flow.confirmable(), Lsn::new(100));
 }
 
 #[test]
