@@ -95,8 +95,8 @@ struct Waiting {
     /// When the request is due that waits for that.
     put_at: Option<Instant>,
     drain_until: Option<Instant>,
-    /// When the failure that goes on was reported last.
-    reminded: Option<Instant>,
+    /// When the failure that goes on was reported last, and what there was to do about it.
+    reminded: Option<(Instant, Remedy)>,
 }
 
 /// What the pipeline waited for.
@@ -146,17 +146,13 @@ pub(crate) async fn run<F: Format, S: Signals>(
                 continue;
             }
             Happened::Broken(broken) => {
-                error = error.or(Some(broken));
-                waiting.drain_until = Some(Instant::now() + drain_timeout);
-                flow.abandon();
+                give_up(broken, &mut error, &mut flow, &mut waiting, drain_timeout);
                 continue;
             }
         };
         note(&event, &mut waiting, flow.failures());
         if let Err(failed) = flow.apply(event) {
-            error = error.or(Some(failed.into()));
-            waiting.drain_until = Some(Instant::now() + drain_timeout);
-            flow.abandon();
+            give_up(failed.into(), &mut error, &mut flow, &mut waiting, drain_timeout);
         }
     };
     source.confirm(flow.confirmable());
@@ -164,6 +160,20 @@ pub(crate) async fn run<F: Format, S: Signals>(
     let totals = flow.totals();
     tracing::info!(confirmed = %flow.confirmable(), records = totals.records, puts = totals.puts, ?ending, "stopped");
     error.map_or(Ok(ending), Err)
+}
+
+/// Takes nothing more because of an error, which is the reason for the end unless there was one before.
+fn give_up<F: Format>(
+    broken: PipelineError,
+    error: &mut Option<PipelineError>,
+    flow: &mut Flow<F>,
+    waiting: &mut Waiting,
+    drain_timeout: Duration,
+) {
+    tracing::info!(timeout_s = drain_timeout.as_secs(), "stopping because of an error, after what is in flight");
+    error.get_or_insert(broken);
+    waiting.drain_until.get_or_insert(Instant::now() + drain_timeout);
+    flow.abandon();
 }
 
 /// Starts the request, the look-up, the confirmation and the new beginning that the flow wants.
@@ -259,8 +269,9 @@ fn note(event: &Event, waiting: &mut Waiting, failures: u32) {
             let failures = failures.saturating_add(1);
             let pause = pause(failures, fastrand::u64(..));
             waiting.retry_at = Some(now + pause);
-            if waiting.reminded.is_none_or(|then| now - then >= REMINDER) {
-                waiting.reminded = Some(now);
+            let remedy = failure.remedy();
+            if waiting.reminded.is_none_or(|(then, before)| now - then >= REMINDER || before != remedy) {
+                waiting.reminded = Some((now, remedy));
                 remind(failure, failures, pause);
             }
         }
