@@ -98,6 +98,11 @@ impl<F: Formatter> RawFormatter for Adapter<F> {
 
 /// Makes an author's formatter.
 pub extern "C" fn construct<F: Formatter>(options: RawOptions<'_>) -> RResult<FormatterBox, RString> {
+    if !cfg!(test) {
+        // The library's own copy of the standard library has its own hook, which would print a panic in the midst of the host's
+        // logs, row data and all. The host reports what the panic says.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     guard(|| {
         let formatter = F::new(Options::from_raw(options))?;
         Ok(FormatterBox(RawFormatter_TO::from_value(Adapter(formatter), TD_Opaque)))

@@ -6,6 +6,9 @@ use std::io;
 use abi_stable::StableAbi;
 use abi_stable::std_types::RVec;
 
+/// Bytes of records that are kept for the next change.
+const MAX_KEPT: usize = 1 << 20;
+
 /// The records made of one change, one after another: the host's side of [`Records`].
 #[repr(C)]
 #[derive(Debug, StableAbi)]
@@ -36,8 +39,11 @@ impl RecordBuffer {
         Self { data: RVec::new(), partition_keys: RVec::new(), ends: RVec::new(), limit, overflowed: false }
     }
 
-    /// Forgets the records and keeps the memory.
+    /// Forgets the records and keeps the memory, unless it is that of a huge record.
     pub fn clear(&mut self) {
+        if self.data.capacity() > MAX_KEPT {
+            self.data = RVec::new();
+        }
         self.truncate(0);
         self.overflowed = false;
     }
@@ -99,7 +105,10 @@ impl<'a> Records<'a> {
 
     /// Begins a record. It counts once it is [finished](Record::finish); dropped before that, it never was.
     pub fn record(&mut self) -> Record<'_> {
-        Record { count: self.buffer.ends.len(), buffer: self.buffer }
+        let count = self.buffer.ends.len();
+        // What an author left behind unfinished, if it was leaked instead of dropped.
+        self.buffer.truncate(count);
+        Record { count, buffer: self.buffer }
     }
 }
 
@@ -218,6 +227,19 @@ mod tests {
         assert_eq!(contents(&buffer), [("1", None), ("2", Some("k")), ("", None)]);
         buffer.clear();
         assert_eq!(contents(&buffer), []);
+    }
+
+    #[test]
+    fn a_leaked_record_leaves_nothing_behind() {
+        let mut buffer = RecordBuffer::new(100);
+        let mut records = Records::new(&mut buffer);
+        let mut leaked = records.record();
+        leaked.push(b"leaked").expect("room");
+        std::mem::forget(leaked);
+        let mut record = records.record();
+        record.push(b"x").expect("room");
+        record.finish();
+        assert_eq!(contents(&buffer), [("x", None)]);
     }
 
     #[test]

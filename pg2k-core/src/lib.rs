@@ -21,8 +21,9 @@
 //! | [`pipeline`] | waits for an event (`run`), applies it (`flow`) |
 //!
 //! `transaction`, `decode`, `relations`, `progress`, `kinesis::{aggregate, lane, retry}` and `pipeline::{flow, translate}` are
-//! pure: no I/O, no clock, no randomness. There is no local disk, and no retry but in one place for each of the two ends.
+//! pure: no I/O, no clock, no randomness. There is no local disk.
 
+mod backoff;
 mod cause;
 pub mod cli;
 mod config;
@@ -34,6 +35,7 @@ mod postgres;
 pub mod progress;
 mod relations;
 mod run;
+mod signals;
 mod telemetry;
 pub mod transaction;
 

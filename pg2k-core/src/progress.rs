@@ -18,7 +18,7 @@ struct Waiting {
 }
 
 /// What was handed over and what may be confirmed of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     /// In commit order; one entry for each transaction of which a record waits, so no more than there are records in flight.
     waiting: VecDeque<Waiting>,
@@ -26,9 +26,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Begins with what the slot has confirmed.
+    #[must_use]
+    pub fn new(confirmed: Lsn) -> Self {
+        Self { waiting: VecDeque::new(), confirmable: confirmed }
+    }
+
     /// Notes that all records of a transaction were handed to their lanes.
     pub fn published(&mut self, end_lsn: Lsn) {
-        debug_assert!(end_lsn > self.handed_over(), "transactions come in commit order");
         self.waiting.push_back(Waiting { end_lsn, confirmable: end_lsn });
     }
 
@@ -46,21 +51,16 @@ impl Ledger {
             if oldest_pending.is_some_and(|pending| pending <= first.end_lsn) {
                 break;
             }
-            self.confirmable = first.confirmable;
+            // After a crash of the server it sends again what another run of ours had confirmed.
+            self.confirmable = self.confirmable.max(first.confirmable);
             self.waiting.pop_front();
         }
     }
 
-    /// The greatest LSN that may be confirmed; `0/0` before the first.
+    /// The greatest LSN that may be confirmed.
     #[must_use]
     pub fn confirmable(&self) -> Lsn {
         self.confirmable
-    }
-
-    /// The place up to which everything was handed over.
-    #[must_use]
-    pub fn handed_over(&self) -> Lsn {
-        self.waiting.back().map_or(self.confirmable, |last| last.confirmable)
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn nothing_is_confirmable_before_its_acknowledgement() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(Lsn::ZERO);
         ledger.published(lsn(10));
         ledger.published(lsn(20));
         ledger.acknowledged(Some(lsn(10)));
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_transaction_still_being_handed_over_holds_back_itself_alone() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(Lsn::ZERO);
         ledger.published(lsn(10));
         // Records of the transaction that ends at 20 are on their way; it is not complete.
         ledger.acknowledged(Some(lsn(20)));
@@ -101,26 +101,30 @@ mod tests {
 
     #[test]
     fn places_without_records_wait_for_what_is_before_them() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(Lsn::ZERO);
         ledger.nothing_until(lsn(5));
         assert_eq!(ledger.confirmable(), lsn(5));
         ledger.published(lsn(10));
         ledger.nothing_until(lsn(15));
         ledger.nothing_until(lsn(12));
-        assert_eq!((ledger.confirmable(), ledger.handed_over()), (lsn(5), lsn(15)));
+        assert_eq!(ledger.confirmable(), lsn(5));
         ledger.published(lsn(20));
         ledger.acknowledged(Some(lsn(20)));
         assert_eq!(ledger.confirmable(), lsn(15));
         ledger.nothing_until(lsn(30));
         ledger.acknowledged(None);
-        assert_eq!((ledger.confirmable(), ledger.handed_over()), (lsn(30), lsn(30)));
+        assert_eq!(ledger.confirmable(), lsn(30));
     }
 
     #[test]
     fn never_goes_back() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::new(Lsn::ZERO);
         ledger.nothing_until(lsn(30));
         ledger.nothing_until(lsn(5));
+        assert_eq!(ledger.confirmable(), lsn(30));
+        // A server that crashed sends again what was confirmed before.
+        ledger.published(lsn(20));
+        ledger.acknowledged(None);
         assert_eq!(ledger.confirmable(), lsn(30));
     }
 }

@@ -3,7 +3,8 @@
 //! Names come from [`decode`], keys from the [catalogs](crate::postgres::keys), answers go to
 //! [`translate`](crate::pipeline::translate). A table is judged once, when it is first seen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write as _};
 
 use regex::Regex;
 
@@ -18,9 +19,13 @@ pub(crate) struct TableName {
     pub(crate) table: String,
 }
 
-impl std::fmt::Display for TableName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.schema, self.table)
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names can hold anything; in a log they stay on their line.
+        for character in self.schema.chars().chain(['.']).chain(self.table.chars()) {
+            if character.is_control() { write!(f, "{}", character.escape_default())? } else { f.write_char(character)? }
+        }
+        Ok(())
     }
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct KeyColumn {
 #[derive(Debug)]
 struct Known {
     qualified: Box<str>,
+    name: TableName,
     /// `None` until the table is judged, for the first time or again.
     fate: Option<Fate>,
 }
@@ -70,27 +76,39 @@ pub(crate) struct Relations {
     by_name: HashMap<Box<str>, usize>,
     /// The table asked for last; the next change is often one of it too.
     last: usize,
+    /// Tables that were reported as left out: once is enough.
+    reported: HashSet<TableName>,
 }
 
 impl Relations {
     /// Begins with what the catalogs say. `pattern` is searched for in `schema.table`, names without quotes.
     #[must_use]
     pub(crate) fn new(pattern: Option<Regex>, catalog: HashMap<TableName, Catalogued>) -> Self {
-        Self { pattern, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0 }
+        Self { pattern, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0, reported: HashSet::new() }
     }
 
-    /// Notes what the catalogs say of a table that was [asked for](Self::fate).
+    /// Notes what the catalogs say of a table. A key that was known stays until they have another: that the table has none, or
+    /// is gone, by now is no news of the rows that it had.
     pub(crate) fn learn(&mut self, name: TableName, catalogued: Catalogued) {
+        let had_key = matches!(self.catalog.get(&name), Some(Catalogued::Keyed(_)));
+        if had_key && !matches!(catalogued, Catalogued::Keyed(_)) {
+            return;
+        }
+        for known in self.known.iter_mut().filter(|known| known.name == name) {
+            known.fate = None;
+        }
         self.catalog.insert(name, catalogued);
     }
 
-    /// Forgets what the catalogs said of a table: a row does not fit to it.
-    pub(crate) fn forget(&mut self, relation: decode::Relation<'_>) {
-        self.catalog.remove(&name(relation));
-        let place = self.place(relation);
-        if let Some(known) = self.known.get_mut(place) {
-            known.fate = None;
+    /// Doubts that tables without a key still have none: something other than rows was changed, perhaps by DDL.
+    pub(crate) fn doubt(&mut self) {
+        let doubted = |catalogued: &Catalogued| !matches!(catalogued, Catalogued::Keyed(_));
+        for known in &mut self.known {
+            if self.catalog.get(&known.name).is_some_and(doubted) {
+                known.fate = None;
+            }
         }
+        self.catalog.retain(|_, catalogued| !doubted(catalogued));
     }
 
     /// What becomes of a table's changes.
@@ -117,7 +135,7 @@ impl Relations {
             return self.last;
         }
         self.last = self.by_name.get(relation.qualified).copied().unwrap_or_else(|| {
-            self.known.push(Known { qualified: relation.qualified.into(), fate: None });
+            self.known.push(Known { qualified: relation.qualified.into(), name: name(relation), fate: None });
             self.by_name.insert(relation.qualified.into(), self.known.len() - 1);
             self.known.len() - 1
         });
@@ -125,9 +143,13 @@ impl Relations {
     }
 
     /// Decides about a table that was not seen before.
-    fn judge(&self, relation: decode::Relation<'_>) -> Result<Fate, TableName> {
+    fn judge(&mut self, relation: decode::Relation<'_>) -> Result<Fate, TableName> {
         let name = name(relation);
-        if self.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&name.to_string())) {
+        if self
+            .pattern
+            .as_ref()
+            .is_some_and(|pattern| !pattern.is_match(&format!("{}.{}", relation.schema, relation.table)))
+        {
             return Ok(Fate::LeftOut);
         }
         match self.catalog.get(&name) {
@@ -136,11 +158,18 @@ impl Relations {
                 Ok(Fate::Published(columns.iter().map(column).collect()))
             }
             Some(Catalogued::Unkeyed) => {
-                tracing::warn!(table = %name, "the table has no primary key; its changes are not published");
+                if self.reported.insert(name.clone()) {
+                    tracing::warn!(table = %name, "the table has no primary key; its changes are not published");
+                }
                 Ok(Fate::LeftOut)
             }
             Some(Catalogued::Missing) => {
-                tracing::warn!(table = %name, "the table is no longer in the catalogs, so its key is unknown; its changes are not published");
+                if self.reported.insert(name.clone()) {
+                    tracing::error!(
+                        table = %name,
+                        "the table is no longer in the catalogs, so its key cannot be known; its changes are not published"
+                    );
+                }
                 Ok(Fate::LeftOut)
             }
             None => Err(name),
@@ -172,6 +201,11 @@ mod tests {
     }
 
     #[test]
+    fn a_name_stays_on_its_line() {
+        assert_eq!(table("a\n2026 ERROR é").to_string(), "s.a\\n2026 ERROR é");
+    }
+
+    #[test]
     fn a_table_is_asked_for_once() {
         let mut relations = Relations::new(None, HashMap::new());
         assert_eq!(relations.fate(relation("s.a", "a")).expect_err("nothing is known"), table("a"));
@@ -186,13 +220,26 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_forgotten_is_asked_for_again() {
+    fn a_key_stays_until_there_is_another() {
         let mut relations = Relations::new(None, HashMap::from([(table("a"), Catalogued::Keyed(vec!["x".into()]))]));
-        assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x"]));
-        relations.forget(relation("s.a", "a"));
-        assert_eq!(relations.fate(relation("s.a", "a")).expect_err("forgotten"), table("a"));
+        for news in [Catalogued::Missing, Catalogued::Unkeyed] {
+            relations.learn(table("a"), news);
+            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x"]));
+        }
         relations.learn(table("a"), Catalogued::Keyed(vec!["y".into()]));
         assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["y"]));
+    }
+
+    #[test]
+    fn in_doubt_tables_without_a_key_are_asked_for_again() {
+        for said in [Catalogued::Keyed(vec!["x".into()]), Catalogued::Unkeyed, Catalogued::Missing] {
+            let mut relations = Relations::new(None, HashMap::from([(table("a"), said.clone())]));
+            assert!(relations.fate(relation("s.a", "a")).is_ok());
+            relations.doubt();
+            assert_eq!(relations.fate(relation("s.a", "a")).is_ok(), matches!(said, Catalogued::Keyed(_)));
+            relations.learn(table("a"), Catalogued::Keyed(vec!["z".into()]));
+            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["z"]));
+        }
     }
 
     #[test]

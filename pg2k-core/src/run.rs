@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use pg2k_abi::Lsn;
 
 use crate::cause::with_causes;
 use crate::cli::{Arguments, ArgumentsError};
@@ -14,7 +14,7 @@ use crate::formatter::load::LoadError;
 use crate::kinesis::client::{KinesisError, Stream};
 use crate::pipeline::flow::Flow;
 use crate::pipeline::translate::Translator;
-use crate::pipeline::{Ending, PipelineError, Signals, Surroundings};
+use crate::pipeline::{Ending, PipelineError, Signals as _, Surroundings};
 use crate::postgres::connect::ConnectError;
 use crate::postgres::failure::QueryError;
 use crate::postgres::keys::{self, Catalog};
@@ -23,6 +23,7 @@ use crate::postgres::slot::{self, SlotError};
 use crate::postgres::sql;
 use crate::postgres::stream::Source;
 use crate::relations::{Catalogued, Relations, TableName};
+use crate::signals::UserSignals;
 use crate::{pipeline, telemetry};
 
 /// Stopped by a signal.
@@ -37,6 +38,8 @@ const MISUSED: u8 = 2;
 enum Error {
     #[error(transparent)]
     Arguments(#[from] ArgumentsError),
+    #[error("{0}")]
+    Logs(String),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
@@ -58,7 +61,7 @@ enum Error {
 impl Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Arguments(_) | Self::Load(_) | Self::Kinesis(KinesisError::NoRegion) => MISUSED,
+            Self::Arguments(_) | Self::Logs(_) | Self::Load(_) | Self::Kinesis(KinesisError::NoRegion) => MISUSED,
             _ => FAILED,
         }
     }
@@ -71,8 +74,8 @@ impl Error {
 /// Does what the user asked for, until a signal or an error ends it.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
-    telemetry::set_up(arguments.log_format());
-    match try_run(arguments) {
+    let logs = telemetry::set_up(arguments.log_format()).map_err(Error::Logs);
+    match logs.and_then(|()| try_run(arguments)) {
         Ok(Ending::Drained) => ExitCode::from(STOPPED),
         Ok(Ending::CutShort) => {
             tracing::warn!(
@@ -100,19 +103,26 @@ fn try_run(arguments: Arguments) -> Result<Ending, Error> {
     // One thread is enough for the pipeline, which has one thing to do at a time. The source has another.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::system("cannot start the runtime"))?;
-    runtime.block_on(publish(config, formatter))
+    let ending = runtime.block_on(publish(config, formatter));
+    // Without waiting for a name that is still being looked up.
+    runtime.shutdown_background();
+    ending
 }
 
 async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, Error> {
-    let mut signals = UnixSignals::new().map_err(Error::system("cannot listen to signals"))?;
+    let mut signals = UserSignals::listen(config.drain_timeout).map_err(Error::system("cannot listen to signals"))?;
     let prepared = tokio::select! {
         // Before anything was read, there is nothing to drain.
-        () = signals.next() => return Ok(Ending::Drained),
+        () = signals.next() => {
+            tracing::info!("stopped before anything was read");
+            return Ok(Ending::Drained);
+        }
         prepared = prepare(&config) => prepared?,
     };
     let relations = Relations::new(config.table_pattern, prepared.keys);
     let translator = Translator::new(formatter, config.operations, relations);
-    let flow = Flow::new(translator, config.transaction_buffer, prepared.max_record_size);
+    let confirmed = prepared.confirmed;
+    let flow = Flow::new(translator, confirmed, config.transaction_buffer, prepared.max_record_size);
     let source = Source::start(config.postgres, config.slot, prepared.wal_sender_timeout)
         .map_err(Error::system("cannot start the source's thread"))?;
     let Prepared { stream, catalog, .. } = prepared;
@@ -123,6 +133,8 @@ async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, E
 /// What was found out before the first change is read.
 struct Prepared {
     wal_sender_timeout: Option<Duration>,
+    /// What the slot has confirmed.
+    confirmed: Lsn,
     keys: HashMap<TableName, Catalogued>,
     catalog: Catalog,
     stream: Stream,
@@ -150,26 +162,7 @@ async fn prepare(config: &Config) -> Result<Prepared, Error> {
         "slot found"
     );
     let catalog = Catalog::new(config.postgres.clone(), server.version);
-    Ok(Prepared { wal_sender_timeout: server.wal_sender_timeout, keys, catalog, stream, max_record_size })
-}
-
-/// SIGINT and SIGTERM.
-struct UnixSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl UnixSignals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-}
-
-impl Signals for UnixSignals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
+    let confirmed = slot.confirmed_flush.unwrap_or_default();
+    let wal_sender_timeout = server.wal_sender_timeout;
+    Ok(Prepared { wal_sender_timeout, confirmed, keys, catalog, stream, max_record_size })
 }

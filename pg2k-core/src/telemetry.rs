@@ -1,5 +1,6 @@
 //! Logs on standard error, and the line that tells how it goes.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use pg2k_abi::Lsn;
@@ -10,16 +11,28 @@ use crate::config::LogFormat;
 use crate::pipeline::flow::Totals;
 
 /// Sends logs to standard error. `RUST_LOG` selects what is logged; INFO and above by default.
-pub(crate) fn set_up(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+///
+/// # Errors
+///
+/// What is wrong with `RUST_LOG`; logs are set up all the same.
+pub(crate) fn set_up(format: LogFormat) -> Result<(), String> {
+    let selection = std::env::var("RUST_LOG").unwrap_or_default();
+    let selection = if selection.is_empty() { "info" } else { &selection };
+    let (filter, result) = match EnvFilter::try_new(selection) {
+        Ok(filter) => (filter, Ok(())),
+        Err(error) => (
+            EnvFilter::new("info"),
+            Err(format!("RUST_LOG: expected a filter such as debug, found {selection:?}: {error}")),
+        ),
+    };
+    // Where standard error is gone or full, publishing goes on.
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
-        LogFormat::Text => {
-            use std::io::IsTerminal;
-            logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
-        }
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
+    result
 }
 
 /// What was reported last.

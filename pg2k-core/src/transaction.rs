@@ -136,7 +136,7 @@ impl Assembler {
         match payload.first() {
             Some(b'B') => self.begin(payload),
             Some(b'C') => self.commit(lsn, payload),
-            Some(b'm') if self.state == State::Outside => Ok(Progress::Standalone),
+            Some(b'm') if self.state == State::Outside => standalone(payload),
             _ => self.change(payload),
         }
     }
@@ -234,6 +234,14 @@ impl Assembler {
     }
 }
 
+/// A message outside of transactions.
+fn standalone(payload: &[u8]) -> Result<Progress, TransactionError> {
+    match decode::decode(payload, &mut Scratch::default())? {
+        Event::Message(message) if !message.transactional => Ok(Progress::Standalone),
+        _ => Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "a transactional message" }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,15 +320,17 @@ mod tests {
     #[test]
     fn a_message_outside_a_transaction_stands_alone() {
         let mut assembler = Assembler::new(1_000);
-        assert_eq!(push(&mut assembler, 1, b"message: x"), Progress::Standalone);
+        let message = b"message: transactional: 0 prefix: p, sz: 1 content:x";
+        assert_eq!(push(&mut assembler, 1, message), Progress::Standalone);
         push(&mut assembler, 1, b"BEGIN 7");
-        assert_eq!(push(&mut assembler, 1, b"message: x"), Progress::Gathering);
+        assert_eq!(push(&mut assembler, 1, message), Progress::Gathering);
     }
 
     #[test]
     fn what_no_server_sends() {
         let mut assembler = Assembler::new(1_000);
-        for payload in [&b"table"[..], COMMIT, b"BEGIN", b"BEGIN x"] {
+        let message = b"message: transactional: 1 prefix: p, sz: 1 content:x";
+        for payload in [&b"table"[..], COMMIT, b"BEGIN", b"BEGIN x", b"mess", message] {
             assert!(assembler.push(Lsn::ZERO, payload).is_err(), "{}", String::from_utf8_lossy(payload));
         }
         push(&mut assembler, 1, b"BEGIN 7");

@@ -78,7 +78,7 @@ struct PostgresArguments {
     #[arg(long)]
     create_slot: bool,
     /// Drop the slot first, with all that it holds, and make it anew
-    #[arg(long, conflicts_with = "create_slot")]
+    #[arg(long)]
     recreate_slot: bool,
 }
 

@@ -41,6 +41,8 @@ fn command_lines_of_pg2kinesis() {
     assert!(all.table_pattern.is_some_and(|pattern| pattern.is_match("public.pgbench_accounts")));
     let short = config_of("-d shop -h db -p 5433 -u me -s s -k k -f CSVPayload --create-slot");
     assert_eq!((short.slot_action, short.postgres.port), (SlotAction::Create, 5433));
+    // pg2kinesis takes both, and drops the slot.
+    assert_eq!(config_of("-d shop -h db -u me --create-slot --recreate-slot").slot_action, SlotAction::Recreate);
 }
 
 #[test]
@@ -54,7 +56,6 @@ fn what_cannot_be_done_says_what_to_do_instead() {
         ("-f avro", "expected csv, csv-payload"),
         ("--pg-sslmode maybe", "sslmode"),
         ("--operations upsert", "upsert"),
-        ("--create-slot --recreate-slot", "cannot be used with"),
         ("--transaction-buffer 0", "64MiB"),
         ("--create-stream 0", "0"),
     ] {

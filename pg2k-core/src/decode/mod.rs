@@ -116,6 +116,9 @@ impl std::fmt::Display for Found {
     }
 }
 
+/// Bytes of unquoted text that are kept for the next payload.
+const MAX_KEPT: usize = 1 << 20;
+
 /// Memory that decoding one payload after another uses again and again.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -207,6 +210,8 @@ fn change<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, 
     old.clear();
     relations.clear();
     unquoted.clear();
+    // One huge value shall not hold its memory for ever.
+    unquoted.shrink_to(MAX_KEPT);
     let mut cursor = Cursor::new(payload);
     cursor.expect("table ")?;
     relations.push(relation(&mut cursor, unquoted)?);

@@ -143,6 +143,20 @@ fn every_form_of_a_value() {
 }
 
 #[test]
+fn numbers_are_numbers() {
+    let decoded =
+        |word: &str| decode(format!("table s.t: INSERT: id[n]:{word}").as_bytes(), &mut Scratch::default()).is_ok();
+    for word in ["0", "-0", "12.50", "1e10", "1e+300", "-1.5e-07", "123456789012345678901234567890.1"] {
+        assert!(decoded(word), "{word}");
+    }
+    for word in
+        ["-", "1-2", "1.2.3", "1e", "1ee5", "1e+", "0+-.", "1.", ".5", "1.e5", "+1", "--1", "1E5", "0x1", "1_000"]
+    {
+        assert!(!decoded(word), "{word}");
+    }
+}
+
+#[test]
 fn truncates() {
     for (flags, restarts_identity, cascades) in [
         ("(no-flags)", false, false),

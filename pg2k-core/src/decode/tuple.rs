@@ -129,11 +129,21 @@ fn value(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ValueParts, D
 /// Whether PostgreSQL prints this without quotes: numbers of all kinds and booleans.
 #[inline]
 fn is_literal(word: &[u8]) -> bool {
-    let digits = word.strip_prefix(b"-").unwrap_or(word);
-    match digits.first() {
-        Some(first) if first.is_ascii_digit() => {
-            digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-        }
-        _ => matches!(word, b"true" | b"false" | b"NaN" | b"Infinity" | b"-Infinity"),
+    match digits(word.strip_prefix(b"-").unwrap_or(word)) {
+        Some([]) => true,
+        Some([b'.', fraction @ ..]) => digits(fraction).is_some_and(|rest| rest.is_empty() || is_exponent(rest)),
+        Some(rest) => is_exponent(rest),
+        None => matches!(word, b"true" | b"false" | b"NaN" | b"Infinity" | b"-Infinity"),
     }
+}
+
+fn is_exponent(text: &[u8]) -> bool {
+    matches!(text, [b'e', b'+' | b'-', exponent @ ..] | [b'e', exponent @ ..] if digits(exponent) == Some(&[]))
+}
+
+/// What follows the digits that the text begins with; `None` if it begins with none.
+#[inline]
+fn digits(text: &[u8]) -> Option<&[u8]> {
+    let count = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    text.get(count..).filter(|_| count > 0)
 }

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, RootModule};
@@ -21,6 +22,12 @@ pub(crate) enum LoadError {
     #[error("formatter {}: no such file", path.display())]
     NoFile {
         /// The file.
+        path: PathBuf,
+    },
+    /// It is a directory.
+    #[error("formatter {}: expected a library, found a directory", path.display())]
+    Directory {
+        /// The directory.
         path: PathBuf,
     },
     /// The system does not load it.
@@ -59,7 +66,8 @@ pub(crate) enum LoadError {
 
 /// A formatter whose library is loaded; it stays loaded until the process ends.
 pub(crate) struct LoadedFormatter {
-    formatter: FormatterBox,
+    /// Not dropped: the author's code that would run then could panic, and there is nothing left that it could clean up.
+    formatter: ManuallyDrop<FormatterBox>,
     /// The formatter's package.
     pub(crate) name: &'static str,
     /// The package's version.
@@ -73,13 +81,17 @@ impl LoadedFormatter {
     ///
     /// See [`LoadError`].
     pub(crate) fn load(path: &Path, options: &[(String, String)]) -> Result<Self, LoadError> {
-        if !path.is_file() {
+        if path.is_dir() {
+            return Err(LoadError::Directory { path: path.to_owned() });
+        }
+        if !path.exists() {
             return Err(LoadError::NoFile { path: path.to_owned() });
         }
         let module = load_module(path)?;
         let formatter = module
             .construct(options)
             .map_err(|error| LoadError::Refused { path: path.to_owned(), message: error.to_string() })?;
+        let formatter = ManuallyDrop::new(formatter);
         Ok(Self { formatter, name: module.name().as_str(), version: module.version().as_str() })
     }
 }
@@ -107,6 +119,10 @@ fn load_module(path: &Path) -> Result<FormatterModuleRef, LoadError> {
     let other_abi =
         |theirs: String| LoadError::OtherAbi { path: path.to_owned(), ours: abi_version().to_owned(), theirs };
     let header = header?.upgrade().map_err(|_| other_abi("that of another abi_stable".to_owned()))?;
+    if header.layout().is_none() {
+        // A library can leave its layout out; then there is nothing to compare.
+        return Err(other_abi("one that it does not describe".to_owned()));
+    }
     header.init_root_module::<FormatterModuleRef>().map_err(|error| match error {
         LibraryError::RootModule { err, .. } => LoadError::Refused { path: path.to_owned(), message: err.to_string() },
         _ => other_abi(header.version_strings().version.as_str().to_owned()),

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::StreamStatus;
+use aws_sdk_kinesis::types::{RecordDistributionStrategy, StreamStatus};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::time::{Instant, sleep};
 
 use super::SequenceNumber;
 use super::lane::{PARTITION_KEY, PutRequest};
-use super::retry::Failure;
+use super::retry::{Failure, NO_CREDENTIALS};
 use crate::cause::with_causes;
 
 /// How long a connection may take to open.
@@ -49,6 +50,15 @@ pub(crate) enum KinesisError {
         stream: String,
         /// Its status.
         status: String,
+    },
+    /// The service spreads records over shards as it likes.
+    #[error(
+        "stream {stream}: expected the record distribution strategy USER_PARTITION_KEY, found AUTO, which keeps no order and lets \
+         consumers drop aggregated records; change the stream's setting"
+    )]
+    NoOrder {
+        /// Its name.
+        stream: String,
     },
     /// The service refused, or could not be reached.
     #[error("{operation} of stream {stream} at {place}: {message}")]
@@ -130,6 +140,10 @@ impl Stream {
                 }
                 Err(error) => return Err(self.service_error("DescribeStreamSummary", &error)),
             };
+            let strategy = summary.as_ref().and_then(|summary| summary.record_distribution_strategy.as_ref());
+            if strategy == Some(&RecordDistributionStrategy::Auto) {
+                return Err(KinesisError::NoOrder { stream: self.name.clone() });
+            }
             let status = summary.as_ref().map(|summary| summary.stream_status.clone());
             if let (Some(summary), Some(StreamStatus::Active | StreamStatus::Updating)) = (summary, status.as_ref()) {
                 let kibibytes = summary.max_record_size_in_kib.unwrap_or(DEFAULT_MAX_RECORD_SIZE);
@@ -161,7 +175,7 @@ impl Stream {
             .data(Blob::new(request.data))
             .send()
             .await
-            .map_err(|error| Failure { code: error.code().map(str::to_owned), message: message(&error) })?;
+            .map_err(|error| Failure { code: code(&error), message: message(&error) })?;
         let number = answer.sequence_number();
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             let message = "expected a sequence number in the answer, found none".to_owned();
@@ -177,6 +191,18 @@ impl Stream {
         let (stream, place) = (self.name.clone(), self.place.clone());
         KinesisError::Service { operation, stream, place, message: message(error) }
     }
+}
+
+/// The service's name for the error; a name of ours where there were no credentials to ask it with.
+fn code<E: Error + ProvideErrorMetadata + 'static>(error: &SdkError<E>) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return Some(NO_CREDENTIALS.to_owned());
+        }
+        cause = error.source();
+    }
+    error.code().map(str::to_owned)
 }
 
 /// What the service says, or what kept it from saying anything, in one line.

@@ -53,8 +53,9 @@ pub enum Urgency {
 #[derive(Debug)]
 struct Batch {
     aggregate: Aggregate,
-    /// The end LSN of the transaction of its first record.
+    /// The end LSNs of the transactions of its first record and of its last.
     oldest: Option<Lsn>,
+    newest: Option<Lsn>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Lane {
     #[must_use]
     pub fn new(max_record_size: usize) -> Self {
         let explicit_hash_key = "0".to_owned();
-        let batch = || Batch { aggregate: Aggregate::new(explicit_hash_key.clone()), oldest: None };
+        let batch = || Batch { aggregate: Aggregate::new(explicit_hash_key.clone()), oldest: None, newest: None };
         Self {
             max_record_size,
             filling: batch(),
@@ -109,6 +110,7 @@ impl Lane {
         if bytes <= self.max_record_size {
             aggregate.push(partition_key, data);
             self.filling.oldest.get_or_insert(end_lsn);
+            self.filling.newest = Some(end_lsn);
             return Pushed::Taken;
         }
         if aggregate.records() == 0 {
@@ -152,9 +154,12 @@ impl Lane {
         debug_assert_eq!(self.flight, Flight::Sent);
         let records = self.outgoing.aggregate.records();
         self.outgoing.aggregate.clear();
-        self.outgoing.oldest = None;
+        (self.outgoing.oldest, self.outgoing.newest) = (None, None);
         self.flight = Flight::None;
         self.failures = 0;
+        if let Some(last) = self.last_acknowledged.as_ref().filter(|last| **last >= number) {
+            tracing::error!(%number, %last, "Kinesis gave a sequence number that is not above the last one; was the stream made anew?");
+        }
         self.last_acknowledged = Some(number);
         records
     }
@@ -184,10 +189,10 @@ impl Lane {
         self.outgoing.oldest.or(self.filling.oldest)
     }
 
-    /// The last number acknowledged.
+    /// The end LSN of the newest transaction that has a record without acknowledgement.
     #[must_use]
-    pub fn last_acknowledged(&self) -> Option<&SequenceNumber> {
-        self.last_acknowledged.as_ref()
+    pub fn newest_pending(&self) -> Option<Lsn> {
+        self.filling.newest.or(self.outgoing.newest)
     }
 
     fn launch(&mut self) {
@@ -226,16 +231,16 @@ mod tests {
         lane.push(lsn(20), "k", b"2");
         lane.push(lsn(30), "k", b"3");
         assert_eq!((lane.wants_request(), lane.next_request()), (None, None));
-        assert_eq!(lane.oldest_pending(), Some(lsn(10)));
+        assert_eq!((lane.oldest_pending(), lane.newest_pending()), (Some(lsn(10)), Some(lsn(30))));
         assert_eq!(lane.acknowledged(number("9")), 1);
-        assert_eq!(lane.oldest_pending(), Some(lsn(20)));
+        assert_eq!((lane.oldest_pending(), lane.newest_pending()), (Some(lsn(20)), Some(lsn(30))));
         let second = request(&mut lane);
         assert_eq!(
             (first.sequence_number_for_ordering, second.sequence_number_for_ordering),
             (None, Some(number("9")))
         );
         assert_eq!(lane.acknowledged(number("10")), 2);
-        assert_eq!((lane.oldest_pending(), lane.next_request()), (None, None));
+        assert_eq!((lane.oldest_pending(), lane.newest_pending(), lane.next_request()), (None, None, None));
     }
 
     #[test]

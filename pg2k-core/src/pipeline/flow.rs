@@ -48,7 +48,7 @@ pub(crate) enum FlowError {
         source: TransactionError,
     },
     /// A change cannot be turned into records.
-    #[error("change {index} of the transaction that ends at {end_lsn}: {source}")]
+    #[error("change {index} of the transaction that ends at {end_lsn}: {source}; nothing from it on is confirmed")]
     Translate {
         /// The transaction.
         end_lsn: Lsn,
@@ -116,8 +116,13 @@ struct Cursor {
     end_lsn: Lsn,
     /// The number of changes before the next one.
     index: u64,
-    /// Whether records were made of it.
-    published: bool,
+}
+
+/// Whether it is doubtful that tables without a key still have none, and whether they may be looked up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubts {
+    due: bool,
+    allowed: bool,
 }
 
 /// The state of the pipeline.
@@ -145,18 +150,24 @@ pub(crate) struct Flow<F> {
     seen: Lsn,
     totals: Totals,
     failures: u32,
+    doubts: Doubts,
     key_text: String,
 }
 
 impl<F: Format> Flow<F> {
-    /// An empty pipeline. `transaction_buffer` and `max_record_size` are bytes.
-    pub(crate) fn new(translator: Translator<F>, transaction_buffer: usize, max_record_size: usize) -> Self {
+    /// An empty pipeline for a slot that has `confirmed` so far. `transaction_buffer` and `max_record_size` are bytes.
+    pub(crate) fn new(
+        translator: Translator<F>,
+        confirmed: Lsn,
+        transaction_buffer: usize,
+        max_record_size: usize,
+    ) -> Self {
         Self {
             assembler: Assembler::new(transaction_buffer),
             translator,
             lane: Lane::new(max_record_size),
             max_record_size,
-            ledger: Ledger::default(),
+            ledger: Ledger::new(confirmed),
             source: Source::Flowing,
             draining: false,
             chunk: Chunk::default(),
@@ -169,6 +180,7 @@ impl<F: Format> Flow<F> {
             seen: Lsn::ZERO,
             totals: Totals::default(),
             failures: 0,
+            doubts: Doubts { due: false, allowed: true },
             key_text: String::new(),
         }
     }
@@ -183,9 +195,8 @@ impl<F: Format> Flow<F> {
             Event::Started => {
                 self.assembler.restart();
                 self.open = None;
-                // A transaction that was being handed over is counted from its first change again; that records of it are on
-                // their way stays true.
-                self.cursor.index = 0;
+                // A transaction that was being handed over is counted from its first change again.
+                self.cursor = Cursor::default();
                 self.translator.records.clear();
                 self.source = Source::Flowing;
             }
@@ -352,7 +363,7 @@ impl<F: Format> Flow<F> {
     fn publish(&mut self, open: Open) -> Result<bool, FlowError> {
         let header = open.header;
         if self.cursor.end_lsn != header.end_lsn {
-            self.cursor = Cursor { end_lsn: header.end_lsn, index: 0, published: false };
+            self.cursor = Cursor { end_lsn: header.end_lsn, index: 0 };
         }
         if header.end_lsn > self.handed_over_whole() {
             let skip = if self.handed_over.0 == header.end_lsn { self.handed_over.1 } else { 0 };
@@ -401,7 +412,6 @@ impl<F: Format> Flow<F> {
                 }
             }
             self.next_record += 1;
-            self.cursor.published = true;
         }
         self.handed_over = self.handed_over.max((header.end_lsn, self.cursor.index));
         Ok(true)
@@ -417,10 +427,30 @@ impl<F: Format> Flow<F> {
         }
         self.handed_over = (end_lsn, u64::MAX);
         self.totals.transactions += 1;
-        if self.cursor.published {
+        // The lane knows best: some or all of the records may be acknowledged, or made over an earlier connection.
+        if self.lane.newest_pending() == Some(end_lsn) {
             self.ledger.published(end_lsn);
         } else {
             self.ledger.nothing_until(end_lsn);
+        }
+        if self.cursor.index == 0 {
+            // DDL leaves nothing but an empty transaction.
+            self.doubts.due = true;
+            self.doubt_if_allowed();
+        }
+    }
+
+    /// Lets the next transaction without changes make tables without a key be looked up again. Such transactions can be many,
+    /// and a look-up costs the server a connection: the caller bounds how often.
+    pub(crate) fn allow_doubt(&mut self) {
+        self.doubts.allowed = true;
+        self.doubt_if_allowed();
+    }
+
+    fn doubt_if_allowed(&mut self) {
+        if self.doubts.due && self.doubts.allowed {
+            self.doubts = Doubts::default();
+            self.translator.relations().doubt();
         }
     }
 }

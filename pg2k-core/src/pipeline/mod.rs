@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::backoff::{RECONNECT, backoff};
 use crate::cause::with_causes;
 use crate::kinesis::SequenceNumber;
 use crate::kinesis::client::Stream;
 use crate::kinesis::lane::Urgency;
-use crate::kinesis::retry::{Failure, Remedy, pause};
+use crate::kinesis::retry::{Failure, Remedy};
 use crate::postgres::failure::Class;
 use crate::postgres::keys::{Catalog, CatalogError};
 use crate::postgres::stream::{Source, SourceError, SourceEvent};
@@ -30,6 +31,8 @@ use translate::Format;
 /// thousands; the service answers in more than this, so the pause counts only where an endpoint is near. After a quiet
 /// moment it is over before a record comes.
 const REQUEST_GAP: Duration = Duration::from_millis(4);
+/// How often tables without a key may be looked up again, when something that may be DDL shows.
+const DOUBT_GAP: Duration = Duration::from_secs(5);
 /// How often rates and lag are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a failure that goes on is reported.
@@ -61,7 +64,7 @@ pub(crate) enum Ending {
     CutShort,
 }
 
-/// Signals of the user: the first asks to drain, the second not to wait for that.
+/// Signals of the user: the first asks to drain, another one not to wait for that.
 pub(crate) trait Signals {
     /// Waits for the next signal. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = ()>;
@@ -95,6 +98,8 @@ struct Waiting {
     /// When the request is due that waits for that.
     put_at: Option<Instant>,
     drain_until: Option<Instant>,
+    /// When tables without a key may be looked up again.
+    doubt_after: Option<Instant>,
     /// When the failure that goes on was reported last, and what there was to do about it.
     reminded: Option<(Instant, Remedy)>,
 }
@@ -170,7 +175,8 @@ fn give_up<F: Format>(
     waiting: &mut Waiting,
     drain_timeout: Duration,
 ) {
-    tracing::info!(timeout_s = drain_timeout.as_secs(), "stopping because of an error, after what is in flight");
+    let (reason, timeout_s) = (with_causes(&broken), drain_timeout.as_secs());
+    tracing::info!(reason, timeout_s, "stopping because of an error, after what is in flight");
     error.get_or_insert(broken);
     waiting.drain_until.get_or_insert(Instant::now() + drain_timeout);
     flow.abandon();
@@ -197,6 +203,10 @@ fn start_what_is_wanted<F: Format>(
     }
     if let (Some(table), None) = (flow.wants_lookup(), &waiting.lookup) {
         waiting.lookup = Some(Box::pin(look_up(catalog.clone(), table.clone())));
+    }
+    if waiting.doubt_after.is_none_or(|then| now >= then) {
+        waiting.doubt_after = Some(now + DOUBT_GAP);
+        flow.allow_doubt();
     }
     source.confirm(flow.confirmable());
     if flow.take_restart() {
@@ -267,9 +277,9 @@ fn note(event: &Event, waiting: &mut Waiting, failures: u32) {
         Event::Failed(failure) => {
             let now = Instant::now();
             let failures = failures.saturating_add(1);
-            let pause = pause(failures, fastrand::u64(..));
-            waiting.retry_at = Some(now + pause);
             let remedy = failure.remedy();
+            let pause = remedy.pause(failures, fastrand::u64(..));
+            waiting.retry_at = Some(now + pause);
             if waiting.reminded.is_none_or(|(then, before)| now - then >= REMINDER || before != remedy) {
                 waiting.reminded = Some((now, remedy));
                 remind(failure, failures, pause);
@@ -303,7 +313,7 @@ async fn look_up(catalog: Catalog, table: TableName) -> Result<(TableName, Catal
             Err(error) if error.class() == Class::Fatal => return Err(error),
             Err(error) => {
                 failures += 1;
-                let pause = pause(failures, fastrand::u64(..));
+                let pause = backoff(RECONNECT, failures, fastrand::u64(..));
                 let (error, retry_in_ms) = (with_causes(&error), pause.as_millis());
                 tracing::warn!(%table, error, retry_in_ms, "no answer about the table's key; asking again");
                 sleep(pause).await;

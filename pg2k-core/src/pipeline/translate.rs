@@ -60,7 +60,8 @@ pub(crate) enum TranslateError {
     NoChange,
     /// The row has no column of a name that the catalogs give for the key.
     #[error(
-        "{table}: expected the key column {column}, which the catalogs have now, found none in the row: the key was changed after this change was made"
+        "{table}: expected the key column {column}, which the catalogs have now, found none in the row: the key was changed after \
+         this change was made; to give up the whole transaction, advance the slot to its end with pg_replication_slot_advance"
     )]
     KeyColumn {
         /// The table.
@@ -171,7 +172,6 @@ impl<F: Format> Translator<F> {
                             *columns = buffers.recycle();
                             if published? == Fit::Stale {
                                 *asked_again = Some(position);
-                                relations.forget(row.relation);
                                 return Ok(Translated::Unknown(table(row.relation)));
                             }
                         }

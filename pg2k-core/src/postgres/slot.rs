@@ -89,6 +89,8 @@ pub(crate) struct SlotState {
     /// Bytes of WAL that may be written before it is lost, where `max_slot_wal_keep_size` limits it; from PostgreSQL
     /// 13 on.
     pub(crate) safe_wal_size: Option<i64>,
+    /// Whether prepared transactions are decoded at PREPARE TRANSACTION; from PostgreSQL 14 on.
+    pub(crate) two_phase: bool,
 }
 
 /// A slot that cannot be read.
@@ -116,6 +118,11 @@ pub(crate) enum SlotError {
         "slot {name}: expected to be free, found it active for server process {pid}; stop what reads it, or SELECT pg_terminate_backend({pid})"
     )]
     Active { name: SlotName, pid: i32 },
+    #[error(
+        "slot {name}: expected one without two_phase, found one that shows transactions when they are prepared; choose another \
+         name, or pass --recreate-slot to drop it and what it holds"
+    )]
+    TwoPhase { name: SlotName },
     #[error("slot {name}: expected to be free, found it active for another process")]
     Busy { name: SlotName, source: QueryError },
     #[error(
@@ -175,7 +182,8 @@ pub(crate) async fn inspect(client: &Client, name: &SlotName) -> Result<Option<S
     const INSPECT: &str = "SELECT s.plugin::text, s.slot_type::text, s.database::text, \
             s.database IS NOT DISTINCT FROM current_database() AS ours, s.active_pid, \
             s.confirmed_flush_lsn::text, s.restart_lsn::text, j.j->>'wal_status' AS wal_status, \
-            j.j->>'invalidation_reason' AS invalidation_reason, (j.j->>'safe_wal_size')::int8 AS safe_wal_size \
+            j.j->>'invalidation_reason' AS invalidation_reason, (j.j->>'two_phase')::bool AS two_phase, \
+            (j.j->>'safe_wal_size')::int8 AS safe_wal_size \
         FROM pg_catalog.pg_replication_slots s, LATERAL (SELECT to_jsonb(s)) j(j) WHERE s.slot_name = $1";
     const DOING: &str = "looking at the slot";
     let failed = |error| SlotError::query(name)(error);
@@ -203,6 +211,7 @@ fn state(row: &Row, doing: &'static str) -> Result<SlotState, QueryError> {
         wal_status: row.try_get("wal_status").map_err(&failed)?,
         invalidation_reason: row.try_get("invalidation_reason").map_err(&failed)?,
         safe_wal_size: row.try_get("safe_wal_size").map_err(&failed)?,
+        two_phase: row.try_get::<_, Option<bool>>("two_phase").map_err(&failed)?.unwrap_or_default(),
     })
 }
 
@@ -212,6 +221,15 @@ fn state(row: &Row, doing: &'static str) -> Result<SlotState, QueryError> {
 ///
 /// Fails where it is already there, the server has no place for it, or the role may not.
 pub(crate) async fn create(client: &Client, name: &SlotName) -> Result<SlotState, SlotError> {
+    // If we leave while the server waits, it shall notice and not make a slot that nobody reads; it can from PostgreSQL 14 on.
+    const NOTICE: &str = "SELECT set_config(name, '1s', false) FROM pg_catalog.pg_settings \
+        WHERE name = 'client_connection_check_interval'";
+    client
+        .execute(NOTICE, &[])
+        .await
+        .map_err(QueryError::doing("creating the slot"))
+        .map_err(SlotError::query(name))?;
+    tracing::info!(slot = %name, "creating the slot; the server waits for running transactions to end");
     client
         .execute("SELECT pg_catalog.pg_create_logical_replication_slot($1, $2)", &[&name.as_str(), &OUTPUT_PLUGIN])
         .await
@@ -254,6 +272,9 @@ fn usable(name: &SlotName, state: SlotState) -> Result<SlotState, SlotError> {
             return Err(SlotError::OtherPlugin { name: name.clone(), found });
         }
     }
+    if state.two_phase {
+        return Err(SlotError::TwoPhase { name: name.clone() });
+    }
     let reason = match (&state.invalidation_reason, state.wal_status.as_deref()) {
         (Some(reason), _) => reason,
         (None, Some(status @ "lost")) => status,
@@ -280,6 +301,7 @@ mod tests {
             wal_status: Some("reserved".to_owned()),
             invalidation_reason: None,
             safe_wal_size: None,
+            two_phase: false,
         }
     }
 

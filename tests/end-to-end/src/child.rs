@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-pub use libc::{SIGINT, SIGKILL, SIGQUIT, SIGTERM};
+pub use libc::{SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM};
 
 /// Makes the kernel send the command this signal when the thread that starts it ends, however it ends.
 ///

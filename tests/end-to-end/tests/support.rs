@@ -33,7 +33,8 @@ async fn the_witness_tells_what_the_tables_hold() {
     }
     assert!(expected.iter().any(|change| change.old_key.is_some()), "no key was changed");
     let tables = rows(&server, &load::keys()).await;
-    assert!(tables.values().all(|rows| !rows.is_empty()), "an empty table tells nothing");
+    // A table may have been truncated last of all.
+    assert!(tables.values().any(|rows| !rows.is_empty()), "empty tables tell nothing");
     assert_eq!(replay(&csv), tables);
     let found = deduplicate(expected.iter().map(Expected::minimal).collect());
     assert_eq!((found.first.len(), found.duplicates), (expected.len(), 0));

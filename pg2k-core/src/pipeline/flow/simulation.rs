@@ -3,12 +3,12 @@
 //! A server with a slot, a stream, and a process that crashes: each step, chance decides what happens next. `PG2K_SEED=7 cargo
 //! test simulation` runs one seed, `PG2K_SEEDS=100000` so many.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use fastrand::Rng;
 use pg2k_abi::Lsn;
 
-use super::tests::{Lines, lines};
+use super::tests::{CONFIRMED, Lines, lines};
 use super::*;
 use crate::pipeline::translate::{Operations, Translator};
 use crate::relations::Relations;
@@ -59,6 +59,10 @@ struct World {
     transaction_buffer: usize,
     /// What the slot has been told.
     confirmed: Lsn,
+    /// What of that it has saved: where it is after a crash of the server.
+    saved: Lsn,
+    /// The most that it was ever told.
+    promised: Lsn,
     session: Session,
     /// What the source has read and the pipeline has not taken.
     source: VecDeque<Event>,
@@ -68,6 +72,8 @@ struct World {
     /// Requests given up on, which the service may still apply.
     zombies: Vec<Vec<u8>>,
     stored: Vec<String>,
+    /// The same, to look up.
+    stored_ever: HashSet<String>,
     sequence: u64,
 }
 
@@ -78,14 +84,16 @@ impl World {
         let history = history(&mut random, copies);
         let max_record_size = random.usize(150..2_000);
         let transaction_buffer = random.usize(100..5_000);
-        let flow = new_flow(copies, transaction_buffer, max_record_size);
+        let flow = new_flow(copies, CONFIRMED, transaction_buffer, max_record_size);
         let mut world = Self {
             random,
             history,
             copies,
             max_record_size,
             transaction_buffer,
-            confirmed: Lsn::ZERO,
+            confirmed: CONFIRMED,
+            saved: CONFIRMED,
+            promised: CONFIRMED,
             session: Session { transaction: 0, payload: 0 },
             source: VecDeque::new(),
             flow,
@@ -93,6 +101,7 @@ impl World {
             pausing: false,
             zombies: Vec::new(),
             stored: Vec::new(),
+            stored_ever: HashSet::new(),
             sequence: 0,
         };
         world.connect();
@@ -112,13 +121,18 @@ impl World {
     }
 
     fn step(&mut self, faulty: bool) {
-        match self.random.u8(..if faulty { 20 } else { 14 }) {
+        // The moment at which most is at stake: a large transaction handed over in part, its records on their way.
+        let delicate = faulty && self.flow.assembler.is_open() && self.in_flight.is_some();
+        if delicate && self.random.u8(..12) == 0 {
+            self.crash_the_server();
+        }
+        match self.random.u8(..if faulty { 22 } else { 14 }) {
             0..4 => self.read(),
             4..8 => self.take(),
             8..10 => self.answer(faulty),
             10 => self.retry(),
             11 => self.look_up(),
-            12 => self.confirmed = self.confirmed.max(self.flow.confirmable()),
+            12 => self.confirm(),
             13 => self.restart_if_wanted(),
             14 => {
                 self.connect();
@@ -126,12 +140,25 @@ impl World {
             }
             15 => self.crash(),
             16..18 => self.keepalive(),
+            18 => self.crash_the_server(),
+            19 => self.saved = self.confirmed,
             _ => self.apply_a_zombie(),
         }
         if let (None, Some(request)) = (&self.in_flight, self.flow.next_request()) {
             assert!(request.data.len() <= self.max_record_size);
             self.in_flight = Some(request.data);
         }
+    }
+
+    fn confirm(&mut self) {
+        self.confirmed = self.confirmed.max(self.flow.confirmable());
+        self.promised = self.promised.max(self.confirmed);
+    }
+
+    /// The slot is where it was when it was saved last.
+    fn crash_the_server(&mut self) {
+        self.confirmed = self.saved;
+        self.connect();
     }
 
     /// A new connection: the server begins behind what is confirmed.
@@ -212,6 +239,7 @@ impl World {
 
     fn store(&mut self, data: &[u8]) {
         self.stored.extend(lines(data));
+        self.stored_ever.extend(lines(data));
     }
 
     fn apply_a_zombie(&mut self) {
@@ -228,7 +256,10 @@ impl World {
 
     fn look_up(&mut self) {
         if let Some(table) = self.flow.wants_lookup().cloned() {
-            self.apply(Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+            let unkeyed = table.table == "unkeyed";
+            let said = if unkeyed { Catalogued::Unkeyed } else { Catalogued::Keyed(vec!["id".to_owned()]) };
+            self.apply(Event::Looked(table, said));
+            self.flow.allow_doubt();
         }
     }
 
@@ -236,7 +267,7 @@ impl World {
         if self.flow.take_restart() {
             // The source confirms before it begins again, unless the connection is lost over it.
             if self.random.bool() {
-                self.confirmed = self.confirmed.max(self.flow.confirmable());
+                self.confirm();
             }
             self.connect();
         }
@@ -248,16 +279,17 @@ impl World {
         }
         self.pausing = false;
         self.source.clear();
-        self.flow = new_flow(self.copies, self.transaction_buffer, self.max_record_size);
+        self.flow = new_flow(self.copies, self.confirmed, self.transaction_buffer, self.max_record_size);
         self.connect();
     }
 
     /// What is confirmed is in the stream.
     fn check_confirmed(&self) {
-        let needed =
-            self.history.iter().filter(|committed| committed.end_lsn <= self.flow.confirmable().max(self.confirmed));
-        for record in needed.flat_map(|committed| committed.records.last()) {
-            assert!(self.stored.contains(record), "{record} is confirmed and not in the stream");
+        assert!(self.flow.confirmable() >= self.confirmed, "what is confirmable goes back");
+        let promised = self.flow.confirmable().max(self.promised);
+        let needed = self.history.iter().filter(|committed| committed.end_lsn <= promised);
+        for record in needed.flat_map(|committed| &committed.records) {
+            assert!(self.stored_ever.contains(record), "{record} is confirmed and not in the stream");
         }
     }
 
@@ -276,12 +308,12 @@ impl World {
     }
 }
 
-fn new_flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flow<Lines> {
+fn new_flow(copies: usize, confirmed: Lsn, transaction_buffer: usize, max_record_size: usize) -> Flow<Lines> {
     let name = |table: &str| TableName { schema: "s".to_owned(), table: table.to_owned() };
     let catalog =
         HashMap::from([(name("t"), Catalogued::Keyed(vec!["id".to_owned()])), (name("unkeyed"), Catalogued::Unkeyed)]);
     let translator = Translator::new(Lines::numbered(copies), Operations::ALL, Relations::new(None, catalog));
-    Flow::new(translator, transaction_buffer, max_record_size)
+    Flow::new(translator, confirmed, transaction_buffer, max_record_size)
 }
 
 #[test]

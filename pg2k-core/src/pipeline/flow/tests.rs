@@ -7,6 +7,9 @@ use super::*;
 use crate::pipeline::translate::Operations;
 use crate::relations::Relations;
 
+/// What the slot has confirmed when a test begins.
+pub(super) const CONFIRMED: Lsn = Lsn::ZERO;
+
 /// `POSITION OPERATION TABLE KEY` for each change; `copies` records of it, with their number if that is asked for.
 pub(super) struct Lines {
     copies: usize,
@@ -48,7 +51,7 @@ fn flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flo
         (name("unkeyed"), Catalogued::Unkeyed),
     ]);
     let translator = Translator::new(Lines { copies, numbered: false }, Operations::ALL, Relations::new(None, catalog));
-    Flow::new(translator, transaction_buffer, max_record_size)
+    Flow::new(translator, CONFIRMED, transaction_buffer, max_record_size)
 }
 
 /// Payloads at their LSNs, and keepalives where there is none.
@@ -276,7 +279,8 @@ fn an_error_confirms_what_is_before_it_and_nothing_else() {
     let error = flow.apply(transaction(7, 100, &[INSERT, "table s.t: INSERT: id[integer]:?"])).expect_err("no value");
     assert_eq!(
         error.to_string(),
-        "change 1 of the transaction that ends at 0/64: byte 31 of the payload: expected a value, found the byte 0x3f"
+        "change 1 of the transaction that ends at 0/64: byte 31 of the payload: expected a value, found the byte 0x3f; nothing \
+         from it on is confirmed"
     );
     flow.abandon();
     acknowledge(&mut flow);
@@ -296,6 +300,71 @@ fn a_row_that_does_not_fit_to_the_key_makes_the_catalogs_be_asked_again() {
             (other, _) => panic!("{key}: {other:?}"),
         }
     }
+}
+
+/// The server crashed: the slot is back at what it had saved, and sends again what was confirmed.
+#[test]
+fn a_large_transaction_in_two_pieces_is_confirmed_only_when_its_first_piece_is_acknowledged() {
+    let mut flow = flow(1, 200, 1 << 20);
+    let rows = (0..40).map(|id| format!("table s.t: INSERT: id[integer]:{id}")).collect::<Vec<_>>();
+    let rows = rows.iter().map(String::as_str).collect::<Vec<_>>();
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, transaction(7, 100, &rows));
+    assert_eq!(acknowledge(&mut flow).len(), 1);
+    assert!(flow.take_restart());
+    apply(&mut flow, Event::Started);
+    // All changes of the large one are handed over; its COMMIT is not here when the connection is lost.
+    let piece = std::iter::once((98, "BEGIN 7")).chain(rows.iter().map(|row| (99, *row)));
+    apply(&mut flow, chunk(&piece.collect::<Vec<_>>()));
+    let request = flow.next_request().expect("the records of 7");
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(6, 50, &[INSERT]));
+    apply(&mut flow, transaction(7, 100, &rows));
+    assert_eq!((lines(&request.data).len(), flow.confirmable()), (40, Lsn::new(50)));
+    apply(&mut flow, Event::Acknowledged(SequenceNumber::new("2")));
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+}
+
+/// Another run of ours had published it; this one has only seen a keepalive when the server crashes.
+#[test]
+fn a_server_that_went_back_is_followed_and_nothing_lower_is_confirmed() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, chunk(&[(120, "")]));
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, transaction(7, 100, &[INSERT]));
+    assert_eq!((acknowledge(&mut flow).len(), flow.confirmable()), (1, Lsn::new(120)));
+}
+
+#[test]
+fn a_known_key_outlives_its_table() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    apply(&mut flow, transaction(7, 100, &["table s.t: DELETE: (no-tuple-data)", INSERT]));
+    let table = flow.wants_lookup().expect("a look-up").clone();
+    apply(&mut flow, Event::Looked(table, Catalogued::Missing));
+    assert_eq!(acknowledge(&mut flow), ["0/64/1 INSERT t 1"]);
+}
+
+#[test]
+fn a_table_that_gets_its_key_later_is_published_from_then_on() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    let insert = "table s.new: INSERT: id[integer]:1";
+    apply(&mut flow, transaction(7, 100, &[insert]));
+    let table = flow.wants_lookup().expect("a look-up").clone();
+    apply(&mut flow, Event::Looked(table.clone(), Catalogued::Unkeyed));
+    // ALTER TABLE s.new ADD PRIMARY KEY (id): DDL alone is an empty transaction.
+    apply(&mut flow, transaction(8, 200, &[]));
+    apply(&mut flow, transaction(9, 300, &[insert]));
+    assert_eq!(flow.wants_lookup(), Some(&table));
+    apply(&mut flow, Event::Looked(table.clone(), Catalogued::Unkeyed));
+    // The next empty transaction has to wait until a look-up is allowed again.
+    apply(&mut flow, transaction(10, 400, &[]));
+    apply(&mut flow, transaction(11, 500, &[insert]));
+    assert_eq!(flow.wants_lookup(), None);
+    flow.allow_doubt();
+    apply(&mut flow, transaction(12, 600, &[insert]));
+    assert_eq!(flow.wants_lookup(), Some(&table));
+    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    assert_eq!(acknowledge(&mut flow), ["0/258/0 INSERT new 1"]);
 }
 
 #[test]

@@ -13,13 +13,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
 use self::binaries::Owner;
 use self::template::Template;
-use crate::child::{self, SIGQUIT};
+use crate::child::{self, SIGINT, SIGQUIT};
 use crate::wait::{self, SOON};
 
 /// What every server is set to. A later line wins.
@@ -75,7 +76,7 @@ impl Settings {
         // Files that exist keep their owner.
         fs::write(&configuration, text).expect("postgresql.conf");
         fs::write(data.join("pg_hba.conf"), self.authentication + TRUST).expect("pg_hba.conf");
-        let mut server = Server { postmaster: None, port: 0, data, directory, _template: template };
+        let mut server = Server { postmaster: None, port: 0, data, directory, template };
         // Between the choice of a port and its use another program may take it.
         wait::until("a server on a free port", SOON, async || {
             server.port = free_port();
@@ -93,7 +94,7 @@ pub struct Server {
     port: u16,
     data: PathBuf,
     directory: TempDir,
-    _template: Arc<Template>,
+    template: Arc<Template>,
 }
 
 impl Server {
@@ -139,6 +140,30 @@ impl Server {
         let mut postmaster = self.postmaster.take().expect("a running server");
         child::send(postmaster.id(), SIGQUIT);
         postmaster.wait().expect("the server's end");
+    }
+
+    /// Stops the server as an operator does: new connections are refused, those that are there are ended.
+    ///
+    /// # Panics
+    ///
+    /// If it is not done in that time.
+    pub async fn stop_fast(&mut self, within: Duration) {
+        let mut postmaster = self.postmaster.take().expect("a running server");
+        child::send(postmaster.id(), SIGINT);
+        wait::until("the server's end", within, async || postmaster.try_wait().expect("the server's state")).await;
+    }
+
+    /// Puts another server in this one's place: the same address and settings, and a history of its own, which is short.
+    pub async fn replace(&mut self) {
+        self.stop_immediate();
+        let files = ["postgresql.conf", "pg_hba.conf"].map(|name| self.data.join(name));
+        let texts = files.each_ref().map(|file| fs::read_to_string(file).expect("a configuration"));
+        fs::remove_dir_all(&self.data).expect("the data directory's end");
+        self.template.copy_to(&self.data);
+        for (file, text) in files.iter().zip(texts) {
+            fs::write(file, text).expect("a configuration");
+        }
+        self.start().await;
     }
 
     /// Gives the port on 127.0.0.1, which stays the same over restarts.

@@ -3,7 +3,7 @@
 //! There is one in the process as long as any server lives, and the last server takes it along.
 
 use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -43,8 +43,13 @@ impl Template {
     pub(crate) fn copy(&self) -> (TempDir, PathBuf) {
         let directory = directory();
         let data = directory.path().join("data");
-        run(Command::new("cp").arg("--archive").arg(self.directory.path().join("data")).arg(&data));
+        self.copy_to(&data);
         (directory, data)
+    }
+
+    /// Copies the data directory to a path where nothing is.
+    pub(crate) fn copy_to(&self, data: &Path) {
+        run(Command::new("cp").arg("--archive").arg(self.directory.path().join("data")).arg(data));
     }
 }
 
