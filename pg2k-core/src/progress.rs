@@ -19,7 +19,7 @@ struct Waiting {
 
 /// What was handed over and what may be confirmed of it.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// In commit order; one entry for each transaction of which a record waits, so no more than there are records in flight.
     waiting: VecDeque<Waiting>,
     confirmable: Lsn,
@@ -28,25 +28,25 @@ pub struct Ledger {
 impl Ledger {
     /// Begins with what the slot has confirmed.
     #[must_use]
-    pub fn new(confirmed: Lsn) -> Self {
+    pub(crate) fn new(confirmed: Lsn) -> Self {
         Self { waiting: VecDeque::new(), confirmable: confirmed }
     }
 
     /// Notes that all records of a transaction were handed to their lanes.
-    pub fn published(&mut self, end_lsn: Lsn) {
+    pub(crate) fn published(&mut self, end_lsn: Lsn) {
         self.waiting.push_back(Waiting { end_lsn, confirmable: end_lsn });
     }
 
     /// Notes that up to this place there is nothing else to publish: the end of a transaction without records, or the WAL
     /// position of a keepalive between transactions.
-    pub fn nothing_until(&mut self, lsn: Lsn) {
+    pub(crate) fn nothing_until(&mut self, lsn: Lsn) {
         let place = self.waiting.back_mut().map_or(&mut self.confirmable, |last| &mut last.confirmable);
         *place = lsn.max(*place);
     }
 
     /// Notes how far the lanes have come: `oldest_pending` is the end LSN of the oldest transaction, complete or not, that has
     /// a record without acknowledgement; `None` where no record waits.
-    pub fn acknowledged(&mut self, oldest_pending: Option<Lsn>) {
+    pub(crate) fn acknowledged(&mut self, oldest_pending: Option<Lsn>) {
         while let Some(first) = self.waiting.front() {
             if oldest_pending.is_some_and(|pending| pending <= first.end_lsn) {
                 break;
@@ -59,7 +59,7 @@ impl Ledger {
 
     /// The greatest LSN that may be confirmed.
     #[must_use]
-    pub fn confirmable(&self) -> Lsn {
+    pub(crate) fn confirmable(&self) -> Lsn {
         self.confirmable
     }
 }

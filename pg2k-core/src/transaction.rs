@@ -14,18 +14,18 @@ use crate::decode::{self, DecodeError, Event, Scratch};
 
 /// What a transaction's COMMIT says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// Its number.
-    pub xid: u32,
+    pub(crate) xid: u32,
     /// The byte after its commit record.
-    pub end_lsn: Lsn,
+    pub(crate) end_lsn: Lsn,
     /// When it was committed.
-    pub committed_at: Timestamp,
+    pub(crate) committed_at: Timestamp,
 }
 
 /// What is known after a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The transaction goes on.
     Gathering,
     /// [Payloads](Assembler::payload) are ready; they all belong to this transaction.
@@ -43,7 +43,7 @@ pub enum Progress {
 
 /// A sequence of payloads that no server sends.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TransactionError {
+pub(crate) enum TransactionError {
     /// A BEGIN inside a transaction, or a change outside of one.
     #[error("expected {expected}, found {found}")]
     OutOfPlace {
@@ -87,7 +87,7 @@ enum State {
 
 /// Gathers one transaction at a time.
 #[derive(Debug)]
-pub struct Assembler {
+pub(crate) struct Assembler {
     state: State,
     /// The payloads, one after another.
     bytes: Vec<u8>,
@@ -105,24 +105,24 @@ const KEPT: usize = 1 << 20;
 impl Assembler {
     /// Keeps at most `limit` bytes of one transaction.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { state: State::Outside, bytes: Vec::new(), ends: Vec::new(), limit, looked_for: None }
     }
 
     /// Forgets the open transaction: the source reads again from an earlier place.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.state = State::Outside;
         self.clear();
     }
 
     /// Lets the payloads of this transaction through one by one when it is read again.
-    pub fn look_for(&mut self, header: Header) {
+    pub(crate) fn look_for(&mut self, header: Header) {
         self.looked_for = Some(header);
     }
 
     /// Whether a transaction has begun and its COMMIT is not here.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.state != State::Outside
     }
 
@@ -132,7 +132,7 @@ impl Assembler {
     /// # Errors
     ///
     /// A payload out of place. Changes themselves are not looked at here.
-    pub fn push(&mut self, lsn: Lsn, payload: &[u8]) -> Result<Progress, TransactionError> {
+    pub(crate) fn push(&mut self, lsn: Lsn, payload: &[u8]) -> Result<Progress, TransactionError> {
         match payload.first() {
             Some(b'B') => self.begin(payload),
             Some(b'C') => self.commit(lsn, payload),
@@ -143,14 +143,14 @@ impl Assembler {
 
     /// The payload of this number among those that are ready.
     #[must_use]
-    pub fn payload(&self, number: usize) -> Option<&[u8]> {
+    pub(crate) fn payload(&self, number: usize) -> Option<&[u8]> {
         let end = *self.ends.get(number)?;
         let begin = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         self.bytes.get(begin..end)
     }
 
     /// Forgets the payloads that are ready; the memory of a large transaction is given back.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
         self.bytes.shrink_to(KEPT);

@@ -13,11 +13,11 @@ use pg2k_abi::{Operation, Timestamp};
 
 use cursor::{Cursor, Part};
 use tuple::ColumnParts;
-pub use tuple::Tuple;
+pub(crate) use tuple::Tuple;
 
 /// What one payload says.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A transaction begins.
     Begin {
         /// Its number; there unless the option `include-xids` is off.
@@ -40,43 +40,43 @@ pub enum Event<'a> {
 
 /// A table's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Relation<'a> {
+pub(crate) struct Relation<'a> {
     /// `schema.table` as the payload has it, in SQL's quotes where they are needed: a name for the table that needs no
     /// memory of its own.
-    pub qualified: &'a str,
+    pub(crate) qualified: &'a str,
     /// The schema's name without quotes.
-    pub schema: &'a str,
+    pub(crate) schema: &'a str,
     /// The table's name without quotes.
-    pub table: &'a str,
+    pub(crate) table: &'a str,
 }
 
 /// A row inserted, updated or deleted.
 #[derive(Debug)]
-pub struct RowChange<'a> {
+pub(crate) struct RowChange<'a> {
     /// The table.
-    pub relation: Relation<'a>,
+    pub(crate) relation: Relation<'a>,
     /// Insert, update or delete.
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// The row after the change; empty for a delete.
-    pub new: Tuple<'a>,
+    pub(crate) new: Tuple<'a>,
     /// What the replica identity tells of the row before; columns that were null are not there.
-    pub old: Tuple<'a>,
+    pub(crate) old: Tuple<'a>,
 }
 
 /// Tables truncated by one statement.
 #[derive(Debug)]
-pub struct Truncate<'a> {
+pub(crate) struct Truncate<'a> {
     source: Source<'a>,
     relations: &'a [RelationParts],
     /// `RESTART IDENTITY`
-    pub restarts_identity: bool,
+    pub(crate) restarts_identity: bool,
     /// `CASCADE`
-    pub cascades: bool,
+    pub(crate) cascades: bool,
 }
 
 impl<'a> Truncate<'a> {
     /// The tables, in the payload's order.
-    pub fn relations(&self) -> impl Iterator<Item = Relation<'a>> + use<'a> {
+    pub(crate) fn relations(&self) -> impl Iterator<Item = Relation<'a>> + use<'a> {
         let source = self.source;
         self.relations.iter().map(move |parts| source.relation(parts))
     }
@@ -84,25 +84,25 @@ impl<'a> Truncate<'a> {
 
 /// What `pg_logical_emit_message` was called with.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// Whether it belongs to the transaction around it, or stands by itself.
-    pub transactional: bool,
+    pub(crate) transactional: bool,
     /// Its prefix, in the database's encoding.
-    pub prefix: &'a [u8],
+    pub(crate) prefix: &'a [u8],
     /// Its content: any bytes.
-    pub content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 /// A payload that is not in test_decoding's language. It names no data of the row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset} of the payload: expected {expected}, found {}", Found(*found))]
-pub struct DecodeError {
+pub(crate) struct DecodeError {
     /// Bytes from the beginning of the payload.
-    pub offset: usize,
+    pub(crate) offset: usize,
     /// What the grammar asks for there.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
     /// The byte that is there; `None` at the end of the payload.
-    pub found: Option<u8>,
+    pub(crate) found: Option<u8>,
 }
 
 struct Found(Option<u8>);
@@ -121,7 +121,7 @@ const MAX_KEPT: usize = 1 << 20;
 
 /// Memory that decoding one payload after another uses again and again.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     new: Vec<ColumnParts>,
     old: Vec<ColumnParts>,
     relations: Vec<RelationParts>,
@@ -166,7 +166,7 @@ impl<'a> Source<'a> {
 /// # Errors
 ///
 /// A payload that the grammar does not allow, or one that is no UTF-8.
-pub fn decode<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, DecodeError> {
+pub(crate) fn decode<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, DecodeError> {
     match payload.first() {
         Some(b't') => change(payload, scratch),
         Some(b'B') => begin(Cursor::new(payload)),

@@ -22,7 +22,7 @@ enum ValueParts {
 
 /// The columns of a row, in the table's order.
 #[derive(Clone, Copy, Debug)]
-pub struct Tuple<'a> {
+pub(crate) struct Tuple<'a> {
     source: Source<'a>,
     columns: &'a [ColumnParts],
 }
@@ -33,7 +33,7 @@ impl<'a> Tuple<'a> {
     }
 
     /// The columns: names without quotes, types as PostgreSQL prints them, values without quotes.
-    pub fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
+    pub(crate) fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
         let source = self.source;
         self.columns.iter().map(move |parts| {
             let value = match parts.value {

@@ -30,7 +30,7 @@ const DATA: u8 = 3 << 3 | 2;
 
 /// An aggregate that is being filled.
 #[derive(Debug)]
-pub struct Aggregate {
+pub(crate) struct Aggregate {
     /// The message so far, behind the magic bytes. Fields of a protobuf message may come in any order, so keys and records
     /// are written as they come.
     bytes: Vec<u8>,
@@ -45,14 +45,14 @@ pub struct Aggregate {
 impl Aggregate {
     /// An empty aggregate whose records go to this explicit hash key.
     #[must_use]
-    pub fn new(explicit_hash_key: String) -> Self {
+    pub(crate) fn new(explicit_hash_key: String) -> Self {
         let mut aggregate = Self { bytes: Vec::new(), records: 0, keys: 0, last_key: String::new(), explicit_hash_key };
         aggregate.clear();
         aggregate
     }
 
     /// Empties it and keeps its memory.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.extend_from_slice(&MAGIC);
         field(&mut self.bytes, EXPLICIT_HASH_KEY, self.explicit_hash_key.as_bytes());
@@ -63,13 +63,13 @@ impl Aggregate {
 
     /// How many records it holds.
     #[must_use]
-    pub fn records(&self) -> usize {
+    pub(crate) fn records(&self) -> usize {
         self.records
     }
 
     /// The bytes that the aggregate would take with this record, its digest included.
     #[must_use]
-    pub fn size_with(&self, partition_key: &str, data: &[u8]) -> usize {
+    pub(crate) fn size_with(&self, partition_key: &str, data: &[u8]) -> usize {
         let (index, key) = if self.shares_key(partition_key) {
             (self.keys - 1, 0)
         } else {
@@ -79,7 +79,7 @@ impl Aggregate {
     }
 
     /// Adds a record.
-    pub fn push(&mut self, partition_key: &str, data: &[u8]) {
+    pub(crate) fn push(&mut self, partition_key: &str, data: &[u8]) {
         if !self.shares_key(partition_key) {
             field(&mut self.bytes, PARTITION_KEY, partition_key.as_bytes());
             self.keys += 1;
@@ -99,7 +99,7 @@ impl Aggregate {
 
     /// The finished aggregate.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let message = self.bytes.get(MAGIC.len()..).unwrap_or_default();
         let mut bytes = Vec::with_capacity(self.bytes.len() + DIGEST);
         bytes.extend_from_slice(&self.bytes);

@@ -13,22 +13,22 @@ use super::aggregate::Aggregate;
 use super::retry::{Failure, Remedy};
 
 /// The partition key of every aggregated record. It routes nothing, since there is an explicit hash key.
-pub const PARTITION_KEY: &str = "pg2k";
+pub(crate) const PARTITION_KEY: &str = "pg2k";
 
 /// A PutRecord to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PutRequest {
+pub(crate) struct PutRequest {
     /// The aggregated record.
-    pub data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
     /// A decimal number below 2^128.
-    pub explicit_hash_key: String,
+    pub(crate) explicit_hash_key: String,
     /// The last number acknowledged on this lane, which the new one will exceed.
-    pub sequence_number_for_ordering: Option<SequenceNumber>,
+    pub(crate) sequence_number_for_ordering: Option<SequenceNumber>,
 }
 
 /// What became of a record that was handed to the lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
+pub(crate) enum Pushed {
     /// It is in the next aggregate.
     Taken,
     /// There is no room until the aggregate in flight is acknowledged.
@@ -42,7 +42,7 @@ pub enum Pushed {
 
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
+pub(crate) enum Urgency {
     /// More records could still go with it.
     MayWait,
     /// It takes no more: it is full, or it was sent before.
@@ -72,7 +72,7 @@ enum Flight {
 
 /// One lane.
 #[derive(Debug)]
-pub struct Lane {
+pub(crate) struct Lane {
     explicit_hash_key: String,
     /// What the stream takes for one record, data and partition key together, in bytes.
     max_record_size: usize,
@@ -89,7 +89,7 @@ impl Lane {
     ///
     /// `max_record_size` is what the stream takes for one record, in bytes.
     #[must_use]
-    pub fn new(max_record_size: usize) -> Self {
+    pub(crate) fn new(max_record_size: usize) -> Self {
         let explicit_hash_key = "0".to_owned();
         let batch = || Batch { aggregate: Aggregate::new(explicit_hash_key.clone()), oldest: None, newest: None };
         Self {
@@ -104,7 +104,7 @@ impl Lane {
     }
 
     /// Adds a record of the transaction that ends at `end_lsn`.
-    pub fn push(&mut self, end_lsn: Lsn, partition_key: &str, data: &[u8]) -> Pushed {
+    pub(crate) fn push(&mut self, end_lsn: Lsn, partition_key: &str, data: &[u8]) -> Pushed {
         let aggregate = &mut self.filling.aggregate;
         let bytes = aggregate.size_with(partition_key, data) + PARTITION_KEY.len();
         if bytes <= self.max_record_size {
@@ -125,7 +125,7 @@ impl Lane {
 
     /// Whether there is a request to be made.
     #[must_use]
-    pub fn wants_request(&self) -> Option<Urgency> {
+    pub(crate) fn wants_request(&self) -> Option<Urgency> {
         match self.flight {
             Flight::Due => Some(Urgency::Now),
             Flight::None if self.filling.aggregate.records() > 0 => Some(Urgency::MayWait),
@@ -134,7 +134,7 @@ impl Lane {
     }
 
     /// The request to be made now, if there is one. The lane counts it as made.
-    pub fn next_request(&mut self) -> Option<PutRequest> {
+    pub(crate) fn next_request(&mut self) -> Option<PutRequest> {
         if self.flight == Flight::None && self.filling.aggregate.records() > 0 {
             self.launch();
         }
@@ -150,7 +150,7 @@ impl Lane {
     }
 
     /// The request in flight was stored. Returns how many records it held.
-    pub fn acknowledged(&mut self, number: SequenceNumber) -> usize {
+    pub(crate) fn acknowledged(&mut self, number: SequenceNumber) -> usize {
         debug_assert_eq!(self.flight, Flight::Sent);
         let records = self.outgoing.aggregate.records();
         self.outgoing.aggregate.clear();
@@ -166,7 +166,7 @@ impl Lane {
 
     /// The request in flight failed, or its outcome is unknown. Returns how many times in a row; the lane waits for
     /// [`retry`](Self::retry).
-    pub fn failed(&mut self, failure: &Failure) -> u32 {
+    pub(crate) fn failed(&mut self, failure: &Failure) -> u32 {
         debug_assert_eq!(self.flight, Flight::Sent);
         if failure.remedy() == Remedy::WithoutOrdering {
             self.last_acknowledged = None;
@@ -177,7 +177,7 @@ impl Lane {
     }
 
     /// The pause after a failure is over.
-    pub fn retry(&mut self) {
+    pub(crate) fn retry(&mut self) {
         if self.flight == Flight::Pausing {
             self.flight = Flight::Due;
         }
@@ -185,13 +185,13 @@ impl Lane {
 
     /// The end LSN of the oldest transaction that has a record without acknowledgement.
     #[must_use]
-    pub fn oldest_pending(&self) -> Option<Lsn> {
+    pub(crate) fn oldest_pending(&self) -> Option<Lsn> {
         self.outgoing.oldest.or(self.filling.oldest)
     }
 
     /// The end LSN of the newest transaction that has a record without acknowledgement.
     #[must_use]
-    pub fn newest_pending(&self) -> Option<Lsn> {
+    pub(crate) fn newest_pending(&self) -> Option<Lsn> {
         self.filling.newest.or(self.outgoing.newest)
     }
 

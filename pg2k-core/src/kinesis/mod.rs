@@ -1,9 +1,9 @@
 //! Amazon Kinesis: what goes to it, in which form, and what becomes of a failure.
 
-pub mod aggregate;
-pub mod client;
-pub mod lane;
-pub mod retry;
+pub(crate) mod aggregate;
+pub(crate) mod client;
+pub(crate) mod lane;
+pub(crate) mod retry;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,19 +11,13 @@ use std::fmt;
 /// The number that Kinesis gives a stored record: decimal, of up to 129 bits, increasing along a partition key.
 /// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html>
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SequenceNumber(String);
+pub(crate) struct SequenceNumber(String);
 
 impl SequenceNumber {
     /// The number that these digits are.
     #[must_use]
-    pub fn new(digits: &str) -> Self {
+    pub(crate) fn new(digits: &str) -> Self {
         Self(digits.to_owned())
-    }
-
-    /// Its digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

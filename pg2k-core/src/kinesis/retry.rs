@@ -6,20 +6,20 @@ use crate::backoff::backoff;
 
 /// Why a PutRecord has no acknowledgement. Whether it was applied is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The service's name for the error, such as `ProvisionedThroughputExceededException`; `None` where no answer came that
     /// could be understood.
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     /// What it says of it, in one line.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// In place of a name of the service's: there were no credentials to ask it with.
-pub const NO_CREDENTIALS: &str = "NoCredentials";
+pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
 
 /// What to do about a failure. The record is never given up: in each case the same bytes are sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub(crate) enum Remedy {
     /// Send again after a pause: it passes by itself.
     Again,
     /// Send again, once without the ordering number, which the service refused.
@@ -34,7 +34,7 @@ impl Failure {
     /// The names are those of <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html#API_PutRecord_Errors>
     /// and of its common errors.
     #[must_use]
-    pub fn remedy(&self) -> Remedy {
+    pub(crate) fn remedy(&self) -> Remedy {
         match self.code.as_deref() {
             Some("InvalidArgumentException") if self.message.contains("SequenceNumberForOrdering") => {
                 Remedy::WithoutOrdering
@@ -69,7 +69,7 @@ impl Failure {
 impl Remedy {
     /// How long to wait after this many failures in a row (1 is the first); see [`backoff`].
     #[must_use]
-    pub fn pause(self, failures: u32, random: u64) -> Duration {
+    pub(crate) fn pause(self, failures: u32, random: u64) -> Duration {
         let (first, longest) = match self {
             Self::WithoutOrdering | Self::Again => (50, 10_000),
             Self::Hold => (2_000, 30_000),

@@ -110,6 +110,33 @@ struct Open {
     complete: bool,
 }
 
+/// The place before which every change was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandedOver {
+    /// The end of this transaction.
+    Whole(Lsn),
+    /// In the transaction that ends there, behind so many changes.
+    Part { end_lsn: Lsn, changes: u64 },
+}
+
+impl HandedOver {
+    /// Whether all of the transaction that ends there was handed over.
+    fn includes(self, end: Lsn) -> bool {
+        match self {
+            Self::Whole(end_lsn) => end <= end_lsn,
+            Self::Part { end_lsn, .. } => end < end_lsn,
+        }
+    }
+
+    /// The number of changes of the transaction that ends there that were handed over; it is not included.
+    fn changes_of(self, end: Lsn) -> u64 {
+        match self {
+            Self::Part { end_lsn, changes } if end_lsn == end => changes,
+            Self::Whole(_) | Self::Part { .. } => 0,
+        }
+    }
+}
+
 /// How far the transaction being handed over has come; it outlives the pieces in which a large one arrives.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cursor {
@@ -144,8 +171,7 @@ pub(crate) struct Flow<F> {
     next_record: usize,
     /// The table that has to be looked up before anything goes on.
     unknown: Option<TableName>,
-    /// The place before which every change was handed over: its transaction, and the number of changes of it.
-    handed_over: (Lsn, u64),
+    handed_over: HandedOver,
     /// The newest WAL position that the source told of.
     seen: Lsn,
     totals: Totals,
@@ -176,7 +202,7 @@ impl<F: Format> Flow<F> {
             cursor: Cursor::default(),
             next_record: 0,
             unknown: None,
-            handed_over: (Lsn::ZERO, 0),
+            handed_over: HandedOver::Whole(Lsn::ZERO),
             seen: Lsn::ZERO,
             totals: Totals::default(),
             failures: 0,
@@ -337,7 +363,7 @@ impl<F: Format> Flow<F> {
             Progress::Gathering | Progress::Standalone => {}
             Progress::Ready { header, complete } => self.open = Some(Open { header, next: 0, complete }),
             // A transaction that was handed over before is not needed again, however large.
-            Progress::Outgrown(header) if header.end_lsn <= self.handed_over_whole() => {}
+            Progress::Outgrown(header) if self.handed_over.includes(header.end_lsn) => {}
             Progress::Outgrown(header) => {
                 tracing::info!(
                     xid = header.xid,
@@ -353,20 +379,14 @@ impl<F: Format> Flow<F> {
         Ok(())
     }
 
-    /// The end of the last transaction that was handed over whole.
-    fn handed_over_whole(&self) -> Lsn {
-        let (end_lsn, index) = self.handed_over;
-        if index == u64::MAX { end_lsn } else { Lsn::new(end_lsn.as_u64().saturating_sub(1)) }
-    }
-
     /// Hands over the payloads that are ready; false where the lane is full or a table is unknown.
     fn publish(&mut self, open: Open) -> Result<bool, FlowError> {
         let header = open.header;
         if self.cursor.end_lsn != header.end_lsn {
             self.cursor = Cursor { end_lsn: header.end_lsn, index: 0 };
         }
-        if header.end_lsn > self.handed_over_whole() {
-            let skip = if self.handed_over.0 == header.end_lsn { self.handed_over.1 } else { 0 };
+        if !self.handed_over.includes(header.end_lsn) {
+            let skip = self.handed_over.changes_of(header.end_lsn);
             let mut next = open.next;
             loop {
                 if !self.push_records(&header)? {
@@ -413,7 +433,8 @@ impl<F: Format> Flow<F> {
             }
             self.next_record += 1;
         }
-        self.handed_over = self.handed_over.max((header.end_lsn, self.cursor.index));
+        let changes = self.cursor.index.max(self.handed_over.changes_of(header.end_lsn));
+        self.handed_over = HandedOver::Part { end_lsn: header.end_lsn, changes };
         Ok(true)
     }
 
@@ -422,10 +443,10 @@ impl<F: Format> Flow<F> {
         self.assembler.clear();
         self.open = None;
         let end_lsn = open.header.end_lsn;
-        if !open.complete || end_lsn <= self.handed_over_whole() {
+        if !open.complete || self.handed_over.includes(end_lsn) {
             return;
         }
-        self.handed_over = (end_lsn, u64::MAX);
+        self.handed_over = HandedOver::Whole(end_lsn);
         self.totals.transactions += 1;
         // The lane knows best: some or all of the records may be acknowledged, or made over an earlier connection.
         if self.lane.newest_pending() == Some(end_lsn) {

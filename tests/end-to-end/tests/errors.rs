@@ -63,31 +63,36 @@ impl Refusing {
 async fn what_postgresql_refuses() {
     let test = Refusing::new().await;
     let launch = || test.launch();
+    let refuses = async |what, launch: Launch, words: &[&str]| {
+        let outcome = test.refuses(what, launch, words).await;
+        assert_eq!(outcome.code, 1, "{what}: {}", outcome.log);
+    };
     let wrong = launch().with("-u", "locked").environment("PGPASSWORD", "wrong");
-    test.refuses("a wrong password", wrong, &["password", "locked"]).await;
-    test.refuses("no password", launch().with("-u", "locked"), &["password"]).await;
-    test.refuses("no such user", launch().with("-u", "nobody_here"), &["nobody_here"]).await;
-    test.refuses("no such database", launch().with("-d", "nowhere"), &["nowhere"]).await;
-    test.refuses("no such slot", launch().with("-s", "missing"), &["missing", "--create-slot"]).await;
-    test.refuses("another output plugin", launch().with("-s", "other_plugin"), &["pgoutput", "test_decoding"]).await;
-    test.refuses("no permission", launch().with("-u", "weak"), &["REPLICATION"]).await;
+    refuses("a wrong password", wrong, &["password", "locked"]).await;
+    refuses("no password", launch().with("-u", "locked"), &["password"]).await;
+    refuses("no such user", launch().with("-u", "nobody_here"), &["nobody_here"]).await;
+    refuses("no such database", launch().with("-d", "nowhere"), &["nowhere"]).await;
+    refuses("no such slot", launch().with("-s", "missing"), &["missing", "--create-slot"]).await;
+    refuses("another output plugin", launch().with("-s", "other_plugin"), &["pgoutput", "test_decoding"]).await;
+    refuses("no permission", launch().with("-u", "weak"), &["REPLICATION"]).await;
     let create = launch().with("-u", "weak").with("-s", "fresh").flag("--create-slot");
-    test.refuses("no permission to make a slot", create, &["REPLICATION"]).await;
-    test.refuses("a slot's name", launch().with("-s", "Not A Name").flag("--create-slot"), &["Not A Name"]).await;
+    refuses("no permission to make a slot", create, &["REPLICATION"]).await;
+    let name = launch().with("-s", "Not A Name").flag("--create-slot");
+    assert_eq!(test.refuses("a slot's name", name, &["Not A Name"]).await.code, 2);
 
     // Where nobody listens.
     let port = free_port().to_string();
-    test.refuses("no server", launch().with("-p", &port), &[&port]).await;
+    refuses("no server", launch().with("-p", &port), &[&port]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_kinesis_refuses() {
     let test = Refusing::new().await;
     let missing = test.launch().with("-k", "missing");
-    test.refuses("no such stream", missing, &["missing", "--create-stream"]).await;
+    assert_eq!(test.refuses("no such stream", missing, &["missing", "--create-stream"]).await.code, 1);
     let port = free_port();
     let down = test.launch().environment("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
-    test.refuses("an endpoint that is down", down, &[&port.to_string()]).await;
+    assert_eq!(test.refuses("an endpoint that is down", down, &[&port.to_string()]).await.code, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
