@@ -163,6 +163,27 @@ pub struct ChangeParts<'a> {
     pub cascades: bool,
 }
 
+impl<'a> ChangeParts<'a> {
+    /// A change of this table without any columns; the other parts are as if they were not there.
+    #[must_use]
+    pub fn new(position: Position, operation: Operation, schema: &'a str, table: &'a str) -> Self {
+        Self {
+            position,
+            xid: 0,
+            committed_at: Timestamp::default(),
+            operation,
+            schema,
+            table,
+            key: &[],
+            old_key: None,
+            columns: &[],
+            old_columns: &[],
+            restarts_identity: false,
+            cascades: false,
+        }
+    }
+}
+
 /// A change as it crosses the boundary: a prefix type, so that later versions can add fields at its end.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -205,6 +226,15 @@ impl<'a> Change<'a> {
     }
 
     /// Makes a change of its parts and lends it to `use_it`: what a host does, and what a formatter's own tests do.
+    ///
+    /// ```
+    /// use pg2k_abi::{Change, ChangeParts, Column, Lsn, Operation, Position, Value};
+    ///
+    /// let key = [Column::new("id", "integer", Value::Text("7"))];
+    /// let position = Position { end_lsn: Lsn::new(0x16_B374), index: 0 };
+    /// let parts = ChangeParts { key: &key, ..ChangeParts::new(position, Operation::Insert, "public", "users") };
+    /// assert_eq!(Change::with(&parts, |change| change.key().len()), 1);
+    /// ```
     pub fn with<T>(parts: &ChangeParts<'_>, use_it: impl FnOnce(Change<'_>) -> T) -> T {
         let raw = WithMetadata::new(RawChange {
             end_lsn: parts.position.end_lsn.as_u64(),

@@ -194,7 +194,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::{ChangeParts, Lsn, Operation, Position, Timestamp};
+    use crate::{ChangeParts, Lsn, Operation, Position};
 
     struct Picky(Vec<String>);
 
@@ -223,20 +223,8 @@ mod tests {
     }
 
     fn format(formatter: &mut FormatterBox, table: &str) -> Result<String, String> {
-        let parts = ChangeParts {
-            position: Position { end_lsn: Lsn::new(0x16_B374), index: 3 },
-            xid: 7,
-            committed_at: Timestamp::default(),
-            operation: Operation::Truncate,
-            schema: "s",
-            table,
-            key: &[],
-            old_key: None,
-            columns: &[],
-            old_columns: &[],
-            restarts_identity: false,
-            cascades: false,
-        };
+        let position = Position { end_lsn: Lsn::new(0x16_B374), index: 3 };
+        let parts = ChangeParts::new(position, Operation::Truncate, "s", table);
         let mut buffer = RecordBuffer::new(1_000);
         let result = Change::with(&parts, |change| formatter.format(change, &mut buffer));
         result.map_err(|error| error.to_string())?;

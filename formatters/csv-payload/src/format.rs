@@ -75,7 +75,7 @@ impl Style for Ascii {
 
 #[cfg(test)]
 mod tests {
-    use pg2k_abi::{ChangeParts, Lsn, Position, RecordBuffer, Timestamp};
+    use pg2k_abi::{ChangeParts, Lsn, Position, RecordBuffer};
 
     use super::*;
 
@@ -85,20 +85,9 @@ mod tests {
             values.iter().map(|value| Column::new("c", "text", Value::Text(value.to_string().leak()))).collect()
         };
         let (key, old_key) = (columns(key), old_key.map(columns));
-        let parts = ChangeParts {
-            position: Position { end_lsn: Lsn::new(1), index: 0 },
-            xid: 739,
-            committed_at: Timestamp::default(),
-            operation,
-            schema: "public",
-            table,
-            key: &key,
-            old_key: old_key.as_deref(),
-            columns: &[],
-            old_columns: &[],
-            restarts_identity: false,
-            cascades: false,
-        };
+        let position = Position { end_lsn: Lsn::new(1), index: 0 };
+        let change = ChangeParts::new(position, operation, "public", table);
+        let parts = ChangeParts { xid: 739, key: &key, old_key: old_key.as_deref(), ..change };
         let mut buffer = RecordBuffer::new(1_000);
         Change::with(&parts, |change| format(change, &mut Records::new(&mut buffer))).expect("records");
         buffer.iter().map(|(data, _)| String::from_utf8(data.to_vec()).expect("text")).collect()

@@ -303,19 +303,11 @@ impl<F: Format> Publish<'_, F> {
     }
 
     fn parts<'a>(&self, operation: Operation, relation: Relation<'a>, index: u64) -> ChangeParts<'a> {
+        let position = Position { end_lsn: self.header.end_lsn, index };
         ChangeParts {
-            position: Position { end_lsn: self.header.end_lsn, index },
             xid: self.header.xid,
             committed_at: self.header.committed_at,
-            operation,
-            schema: relation.schema,
-            table: relation.table,
-            key: &[],
-            old_key: None,
-            columns: &[],
-            old_columns: &[],
-            restarts_identity: false,
-            cascades: false,
+            ..ChangeParts::new(position, operation, relation.schema, relation.table)
         }
     }
 
