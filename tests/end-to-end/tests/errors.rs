@@ -74,6 +74,9 @@ async fn what_postgresql_refuses() {
     refuses("no such database", launch().with("-d", "nowhere"), &["nowhere"]).await;
     refuses("no such slot", launch().with("-s", "missing"), &["missing", "--create-slot"]).await;
     refuses("another output plugin", launch().with("-s", "other_plugin"), &["pgoutput", "test_decoding"]).await;
+    let two_phase = "SELECT pg_create_logical_replication_slot('prepared', 'test_decoding', false, true)::text";
+    test.server.query_one(two_phase).await;
+    refuses("a slot that shows prepared transactions", launch().with("-s", "prepared"), &["two_phase"]).await;
     refuses("no permission", launch().with("-u", "weak"), &["REPLICATION"]).await;
     let create = launch().with("-u", "weak").with("-s", "fresh").flag("--create-slot");
     refuses("no permission to make a slot", create, &["REPLICATION"]).await;
