@@ -155,6 +155,11 @@ pub(crate) async fn run<F: Format, S: Signals>(
                 continue;
             }
         };
+        // Before the event, which may bring the DDL and the first row after it together.
+        if waiting.doubt_after.is_none_or(|then| Instant::now() >= then) {
+            waiting.doubt_after = Some(Instant::now() + DOUBT_GAP);
+            flow.allow_doubt();
+        }
         note(&event, &mut waiting, flow.failures());
         if let Err(failed) = flow.apply(event) {
             give_up(failed.into(), &mut error, &mut flow, &mut waiting, drain_timeout);
@@ -203,10 +208,6 @@ fn start_what_is_wanted<F: Format>(
     }
     if let (Some(table), None) = (flow.wants_lookup(), &waiting.lookup) {
         waiting.lookup = Some(Box::pin(look_up(catalog.clone(), table.clone())));
-    }
-    if waiting.doubt_after.is_none_or(|then| now >= then) {
-        waiting.doubt_after = Some(now + DOUBT_GAP);
-        flow.allow_doubt();
     }
     source.confirm(flow.confirmable());
     if flow.take_restart() {
