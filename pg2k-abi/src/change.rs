@@ -39,13 +39,20 @@ pub enum Operation {
     Delete,
     /// All rows of the table were removed at once.
     Truncate,
+    /// No table was changed: `pg_logical_emit_message` was called.
+    Message,
     /// An operation that came into the contract after the version this formatter was built with.
     Unknown,
 }
 
 impl Operation {
-    const CODES: [(u8, Self); 4] =
-        [(b'I', Self::Insert), (b'U', Self::Update), (b'D', Self::Delete), (b'T', Self::Truncate)];
+    const CODES: [(u8, Self); 5] = [
+        (b'I', Self::Insert),
+        (b'U', Self::Update),
+        (b'D', Self::Delete),
+        (b'T', Self::Truncate),
+        (b'M', Self::Message),
+    ];
 
     fn code(self) -> u8 {
         Self::CODES.iter().find(|(_, operation)| *operation == self).map_or(0, |(code, _)| *code)
@@ -55,7 +62,7 @@ impl Operation {
         Self::CODES.iter().find(|(known, _)| *known == code).map_or(Self::Unknown, |(_, operation)| *operation)
     }
 
-    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, or `UNKNOWN`.
+    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `MESSAGE`, or `UNKNOWN`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,6 +70,7 @@ impl Operation {
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
             Self::Truncate => "TRUNCATE",
+            Self::Message => "MESSAGE",
             Self::Unknown => "UNKNOWN",
         }
     }
@@ -134,15 +142,27 @@ impl<'a> Column<'a> {
     }
 }
 
+/// What `pg_logical_emit_message` was called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Whether it belongs to the transaction around it. One that does not was there at once, even if its transaction was
+    /// rolled back, and has a position of its own.
+    pub transactional: bool,
+    /// What tells its readers whether it is for them.
+    pub prefix: &'a str,
+    /// Any bytes, as the server has them: text is in the database's encoding.
+    pub content: &'a [u8],
+}
+
 /// All that a change consists of: what the host fills in, and what [`Change`] reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeParts<'a> {
     /// See [`Change::position`].
     pub position: Position,
     /// See [`Change::xid`].
-    pub xid: u32,
+    pub xid: Option<u32>,
     /// See [`Change::committed_at`].
-    pub committed_at: Timestamp,
+    pub committed_at: Option<Timestamp>,
     /// See [`Change::operation`].
     pub operation: Operation,
     /// See [`Change::schema`].
@@ -156,11 +176,13 @@ pub struct ChangeParts<'a> {
     /// See [`Change::columns`].
     pub columns: &'a [Column<'a>],
     /// See [`Change::old_columns`].
-    pub old_columns: &'a [Column<'a>],
+    pub old_columns: Option<&'a [Column<'a>]>,
     /// See [`Change::restarts_identity`].
     pub restarts_identity: bool,
     /// See [`Change::cascades`].
     pub cascades: bool,
+    /// See [`Change::message`].
+    pub message: Option<Message<'a>>,
 }
 
 impl<'a> ChangeParts<'a> {
@@ -169,18 +191,34 @@ impl<'a> ChangeParts<'a> {
     pub fn new(position: Position, operation: Operation, schema: &'a str, table: &'a str) -> Self {
         Self {
             position,
-            xid: 0,
-            committed_at: Timestamp::default(),
+            xid: None,
+            committed_at: None,
             operation,
             schema,
             table,
             key: &[],
             old_key: None,
             columns: &[],
-            old_columns: &[],
+            old_columns: None,
             restarts_identity: false,
             cascades: false,
+            message: None,
         }
+    }
+
+    fn flags(&self) -> u16 {
+        [
+            (self.xid.is_some(), flag::HAS_XID),
+            (self.committed_at.is_some(), flag::HAS_COMMIT_TIME),
+            (self.old_key.is_some(), flag::HAS_OLD_KEY),
+            (self.old_columns.is_some(), flag::HAS_OLD_COLUMNS),
+            (self.restarts_identity, flag::RESTARTS_IDENTITY),
+            (self.cascades, flag::CASCADES),
+            (self.message.is_some(), flag::HAS_MESSAGE),
+            (self.message.is_some_and(|message| message.transactional), flag::IS_TRANSACTIONAL),
+        ]
+        .into_iter()
+        .fold(0, |flags, (holds, flag)| if holds { flags | flag } else { flags })
     }
 }
 
@@ -198,15 +236,28 @@ pub struct RawChange<'a> {
     old_key: RSlice<'a, Column<'a>>,
     columns: RSlice<'a, Column<'a>>,
     old_columns: RSlice<'a, Column<'a>>,
+    message_prefix: RStr<'a>,
+    message_content: RSlice<'a, u8>,
     xid: u32,
-    operation: u8,
-    changes_key: bool,
-    restarts_identity: bool,
+    /// Of `flag`.
+    flags: u16,
     #[sabi(last_prefix_field)]
-    cascades: bool,
+    operation: u8,
 }
 
-/// One change: a row inserted, updated or deleted, or a table truncated.
+/// What is true of a change, and which of its parts are there.
+mod flag {
+    pub(super) const HAS_XID: u16 = 1;
+    pub(super) const HAS_COMMIT_TIME: u16 = 1 << 1;
+    pub(super) const HAS_OLD_KEY: u16 = 1 << 2;
+    pub(super) const HAS_OLD_COLUMNS: u16 = 1 << 3;
+    pub(super) const RESTARTS_IDENTITY: u16 = 1 << 4;
+    pub(super) const CASCADES: u16 = 1 << 5;
+    pub(super) const HAS_MESSAGE: u16 = 1 << 6;
+    pub(super) const IS_TRANSACTIONAL: u16 = 1 << 7;
+}
+
+/// One change: a row inserted, updated or deleted, a table truncated, or a message.
 ///
 /// All that it hands out is borrowed from the host and lives until `format` returns.
 #[derive(Clone, Copy)]
@@ -239,18 +290,18 @@ impl<'a> Change<'a> {
         let raw = WithMetadata::new(RawChange {
             end_lsn: parts.position.end_lsn.as_u64(),
             index: parts.position.index,
-            committed_at: parts.committed_at.unix_micros(),
+            committed_at: parts.committed_at.unwrap_or_default().unix_micros(),
             schema: parts.schema.into(),
             table: parts.table.into(),
             key: parts.key.into(),
             old_key: parts.old_key.unwrap_or_default().into(),
             columns: parts.columns.into(),
-            old_columns: parts.old_columns.into(),
-            xid: parts.xid,
+            old_columns: parts.old_columns.unwrap_or_default().into(),
+            message_prefix: parts.message.map_or("", |message| message.prefix).into(),
+            message_content: parts.message.map_or(&[][..], |message| message.content).into(),
+            xid: parts.xid.unwrap_or_default(),
+            flags: parts.flags(),
             operation: parts.operation.code(),
-            changes_key: parts.old_key.is_some(),
-            restarts_identity: parts.restarts_identity,
-            cascades: parts.cascades,
         });
         // SAFETY: `raw` is owned by this frame and outlives the call. The reference made of it cannot: `use_it` has to
         // take a `Change` of any lifetime, so it cannot keep the one it gets. Only this thread sees it.
@@ -264,16 +315,22 @@ impl<'a> Change<'a> {
         Position { end_lsn: Lsn::new(self.raw.end_lsn()), index: self.raw.index() }
     }
 
-    /// The number of the transaction.
-    #[must_use]
-    pub fn xid(&self) -> u32 {
-        self.raw.xid()
+    fn is(&self, flag: u16) -> bool {
+        self.raw.flags() & flag != 0
     }
 
-    /// When the transaction was committed, by the server's clock.
+    /// The number of the transaction. `None` for a message outside of transactions, and where a captured payload does not
+    /// tell it.
     #[must_use]
-    pub fn committed_at(&self) -> Timestamp {
-        Timestamp::from_unix_micros(self.raw.committed_at())
+    pub fn xid(&self) -> Option<u32> {
+        self.is(flag::HAS_XID).then(|| self.raw.xid())
+    }
+
+    /// When the transaction was committed, by the server's clock. `None` for a message outside of transactions, and where a
+    /// captured payload does not tell it.
+    #[must_use]
+    pub fn committed_at(&self) -> Option<Timestamp> {
+        self.is(flag::HAS_COMMIT_TIME).then(|| Timestamp::from_unix_micros(self.raw.committed_at()))
     }
 
     /// What happened.
@@ -282,20 +339,22 @@ impl<'a> Change<'a> {
         Operation::from_code(self.raw.operation())
     }
 
-    /// The schema of the table, as the catalogs have it, without SQL's quotes.
+    /// The schema of the table, as the catalogs have it, without SQL's quotes. Empty for a message.
     #[must_use]
     pub fn schema(&self) -> &'a str {
         self.raw.schema().as_str()
     }
 
-    /// The table, as the catalogs have it, without SQL's quotes. Of a partitioned table: the partition.
+    /// The table, as the catalogs have it, without SQL's quotes. Of a partitioned table: the partition. Empty for a
+    /// message.
     #[must_use]
     pub fn table(&self) -> &'a str {
         self.raw.table().as_str()
     }
 
     /// The columns of the primary key, in the key's order, with the values that identify the row after the change; for
-    /// a delete those that identified it before. Every value is a [`Value::Text`]. Empty for a truncate.
+    /// a delete those that identified it before. Every value is a [`Value::Text`]. Empty for a truncate, for a message, and
+    /// for a table without a key, whose changes are published with `--unkeyed publish` alone.
     #[must_use]
     pub fn key(&self) -> &'a [Column<'a>] {
         self.raw.key().as_slice()
@@ -304,7 +363,7 @@ impl<'a> Change<'a> {
     /// The primary key that the row had before, where an update changed it.
     #[must_use]
     pub fn old_key(&self) -> Option<&'a [Column<'a>]> {
-        self.raw.changes_key().then(|| self.raw.old_key().as_slice())
+        self.is(flag::HAS_OLD_KEY).then(|| self.raw.old_key().as_slice())
     }
 
     /// What the change means to readers who know a row by its key alone: the operation and the key it applies to.
@@ -316,29 +375,39 @@ impl<'a> Change<'a> {
         deleted.into_iter().chain([(operation, self.key())])
     }
 
-    /// The row after the change. Empty for a delete and for a truncate.
+    /// The row after the change. Empty for a delete, a truncate and a message.
     #[must_use]
     pub fn columns(&self) -> &'a [Column<'a>] {
         self.raw.columns().as_slice()
     }
 
     /// What the table's replica identity tells of the row before the change: by default the primary key, for a delete
-    /// and for an update that changed it. A column that is null is left out by PostgreSQL.
+    /// and for an update that changed it. PostgreSQL leaves out a column that is null. `None` where it tells nothing.
     #[must_use]
-    pub fn old_columns(&self) -> &'a [Column<'a>] {
-        self.raw.old_columns().as_slice()
+    pub fn old_columns(&self) -> Option<&'a [Column<'a>]> {
+        self.is(flag::HAS_OLD_COLUMNS).then(|| self.raw.old_columns().as_slice())
     }
 
     /// Whether a truncate also restarted the table's sequences.
     #[must_use]
     pub fn restarts_identity(&self) -> bool {
-        self.raw.restarts_identity()
+        self.is(flag::RESTARTS_IDENTITY)
     }
 
     /// Whether a truncate was given CASCADE.
     #[must_use]
     pub fn cascades(&self) -> bool {
-        self.raw.cascades()
+        self.is(flag::CASCADES)
+    }
+
+    /// What was said, if the change is a message.
+    #[must_use]
+    pub fn message(&self) -> Option<Message<'a>> {
+        self.is(flag::HAS_MESSAGE).then(|| Message {
+            transactional: self.is(flag::IS_TRANSACTIONAL),
+            prefix: self.raw.message_prefix().as_str(),
+            content: self.raw.message_content().as_slice(),
+        })
     }
 }
 

@@ -52,7 +52,7 @@ mod options;
 mod records;
 mod timestamp;
 
-pub use change::{Change, ChangeParts, Column, Operation, Position, Value};
+pub use change::{Change, ChangeParts, Column, Message, Operation, Position, Value};
 pub use error::Error;
 pub use lsn::{Lsn, ParseLsnError};
 pub use options::Options;

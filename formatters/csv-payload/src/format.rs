@@ -7,6 +7,10 @@ use pg2k_abi::{Change, Column, Error, Operation, Record, Records, Value};
 use serde_json::ser::Formatter as Style;
 
 pub(crate) fn format(change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {
+    // A message changes no row; these records are of rows alone.
+    if change.message().is_some() {
+        return Ok(());
+    }
     for (operation, key) in change.by_key() {
         let mut record = records.record();
         object(&mut record, change, operation, key)?;
@@ -16,7 +20,11 @@ pub(crate) fn format(change: Change<'_>, records: &mut Records<'_>) -> Result<()
 }
 
 fn object(record: &mut Record<'_>, change: Change<'_>, operation: Operation, key: &[Column<'_>]) -> Result<(), Error> {
-    write!(record, "0,CDC,{{\"xid\": \"{}\", \"table\": ", change.xid())?;
+    record.push(b"0,CDC,{\"xid\": \"")?;
+    if let Some(xid) = change.xid() {
+        write!(record, "{xid}")?;
+    }
+    record.push(b"\", \"table\": ")?;
     string(record, &[change.schema(), ".", change.table()])?;
     write!(record, ", \"operation\": \"{operation}\", \"pkey\": ")?;
     match key {
@@ -87,7 +95,7 @@ mod tests {
         let (key, old_key) = (columns(key), old_key.map(columns));
         let position = Position { end_lsn: Lsn::new(1), index: 0 };
         let change = ChangeParts::new(position, operation, "public", table);
-        let parts = ChangeParts { xid: 739, key: &key, old_key: old_key.as_deref(), ..change };
+        let parts = ChangeParts { xid: Some(739), key: &key, old_key: old_key.as_deref(), ..change };
         let mut buffer = RecordBuffer::new(1_000);
         Change::with(&parts, |change| format(change, &mut Records::new(&mut buffer))).expect("records");
         buffer.iter().map(|(data, _)| String::from_utf8(data.to_vec()).expect("text")).collect()

@@ -16,10 +16,7 @@ struct CsvPayload;
 
 impl Formatter for CsvPayload {
     fn new(options: Options<'_>) -> Result<Self, Error> {
-        match options.iter().next() {
-            None => Ok(Self),
-            Some((name, _)) => Err(Error::new(format!("option {name}: csv-payload has no options"))),
-        }
+        options.expect_only(&[]).map(|()| Self)
     }
 
     fn format(&mut self, change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {

@@ -5,6 +5,10 @@ use std::fmt::{self, Write};
 use pg2k_abi::{Change, Column, Error, Operation, Record, Records, Value};
 
 pub(crate) fn format(change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {
+    // A message changes no row; these records are of rows alone.
+    if change.message().is_some() {
+        return Ok(());
+    }
     for (operation, key) in change.by_key() {
         let mut record = records.record();
         line(&mut record, change, operation, key)?;
@@ -14,7 +18,11 @@ pub(crate) fn format(change: Change<'_>, records: &mut Records<'_>) -> Result<()
 }
 
 fn line(record: &mut Record<'_>, change: Change<'_>, operation: Operation, key: &[Column<'_>]) -> Result<(), Error> {
-    write!(record, "0,CDC,{},", change.xid())?;
+    record.write_str("0,CDC,")?;
+    if let Some(xid) = change.xid() {
+        write!(record, "{xid}")?;
+    }
+    record.write_char(',')?;
     field(record, &[change.schema(), ".", change.table()])?;
     write!(record, ",{operation}")?;
     if key.is_empty() {
@@ -62,7 +70,7 @@ mod tests {
         let (key, old_key) = (columns(key), old_key.map(columns));
         let position = Position { end_lsn: Lsn::new(1), index: 0 };
         let change = ChangeParts::new(position, operation, "public", table);
-        let parts = ChangeParts { xid: 739, key: &key, old_key: old_key.as_deref(), ..change };
+        let parts = ChangeParts { xid: Some(739), key: &key, old_key: old_key.as_deref(), ..change };
         let mut buffer = RecordBuffer::new(1_000);
         Change::with(&parts, |change| format(change, &mut Records::new(&mut buffer))).expect("records");
         buffer.iter().map(|(data, _)| String::from_utf8(data.to_vec()).expect("text")).collect()

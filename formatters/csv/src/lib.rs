@@ -15,10 +15,7 @@ struct Csv;
 
 impl Formatter for Csv {
     fn new(options: Options<'_>) -> Result<Self, Error> {
-        match options.iter().next() {
-            None => Ok(Self),
-            Some((name, _)) => Err(Error::new(format!("option {name}: csv has no options"))),
-        }
+        options.expect_only(&[]).map(|()| Self)
     }
 
     fn format(&mut self, change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {

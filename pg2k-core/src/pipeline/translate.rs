@@ -266,7 +266,7 @@ impl<F: Format> Publish<'_, F> {
             key: key_values,
             old_key: changes_key.then_some(old_key.as_slice()),
             columns: new,
-            old_columns: old,
+            old_columns: (!old.is_empty() || row.operation == Operation::Delete).then_some(old.as_slice()),
             ..self.parts(row.operation, row.relation, index)
         };
         self.format(&parts).map(|()| Fit::Fits)
@@ -305,8 +305,8 @@ impl<F: Format> Publish<'_, F> {
     fn parts<'a>(&self, operation: Operation, relation: Relation<'a>, index: u64) -> ChangeParts<'a> {
         let position = Position { end_lsn: self.header.end_lsn, index };
         ChangeParts {
-            xid: self.header.xid,
-            committed_at: self.header.committed_at,
+            xid: Some(self.header.xid),
+            committed_at: Some(self.header.committed_at),
             ..ChangeParts::new(position, operation, relation.schema, relation.table)
         }
     }
