@@ -27,7 +27,7 @@ mod backoff;
 mod cause;
 pub mod cli;
 mod config;
-mod decode;
+pub mod decode;
 mod formatter;
 mod kinesis;
 mod pipeline;

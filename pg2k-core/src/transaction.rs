@@ -10,7 +10,7 @@
 
 use pg2k_abi::{Lsn, Timestamp};
 
-use crate::decode::{self, DecodeError, Event, Scratch};
+use crate::decode::{DecodeError, Decoder, Event};
 
 /// What a transaction's COMMIT says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Assembler {
         if self.is_open() {
             return Err(TransactionError::OutOfPlace { expected: "a change or COMMIT", found: "BEGIN" });
         }
-        let Event::Begin { xid } = decode::decode(payload, &mut Scratch::default())? else {
+        let Event::Begin { xid } = Decoder::default().decode(payload)? else {
             return Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "another payload" });
         };
         let xid = xid.ok_or(TransactionError::Incomplete { expected: "a transaction number", found: "BEGIN" })?;
@@ -173,7 +173,7 @@ impl Assembler {
     }
 
     fn commit(&mut self, lsn: Lsn, payload: &[u8]) -> Result<Progress, TransactionError> {
-        let Event::Commit { xid, at } = decode::decode(payload, &mut Scratch::default())? else {
+        let Event::Commit { xid, at } = Decoder::default().decode(payload)? else {
             return Err(TransactionError::OutOfPlace { expected: "COMMIT", found: "another payload" });
         };
         let xid = xid.ok_or(TransactionError::Incomplete { expected: "a transaction number", found: "COMMIT" })?;
@@ -236,7 +236,7 @@ impl Assembler {
 
 /// A message outside of transactions.
 fn standalone(payload: &[u8]) -> Result<Progress, TransactionError> {
-    match decode::decode(payload, &mut Scratch::default())? {
+    match Decoder::default().decode(payload)? {
         Event::Message(message) if !message.transactional => Ok(Progress::Standalone),
         _ => Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "a transactional message" }),
     }

@@ -5,15 +5,8 @@ use std::ops::RangeInclusive;
 use memchr::memchr;
 use pg2k_abi::Timestamp;
 
-use super::DecodeError;
-
-/// A piece of text: of the payload, or of the texts that had to be freed of doubled quotes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) begin: usize,
-    pub(super) end: usize,
-    pub(super) is_unquoted: bool,
-}
+use super::error::DecodeError;
+use super::source::Part;
 
 /// A place in a payload.
 #[derive(Clone, Copy)]
@@ -131,6 +124,43 @@ impl<'a> Cursor<'a> {
             self.offset += 1;
             piece = self.offset;
         }
+    }
+
+    /// Reads a text as `quote_literal()` of PostgreSQL prints it: `'…'`, or `E'…'` where it has backslashes, which are doubled
+    /// like the quotes.
+    pub(super) fn literal(&mut self, unquoted: &mut String) -> Result<Part, DecodeError> {
+        const END: &str = "the quote that ends the text";
+        let is_escaped = self.eat("E");
+        self.expect("'")?;
+        let begin = *self;
+        let part = self.quoted(b'\'', END, unquoted)?;
+        let raw = self.offset - begin.offset - 1;
+        let has_backslash = begin.rest().get(..raw).is_some_and(|raw| raw.contains(&b'\\'));
+        match (is_escaped, has_backslash) {
+            (false, false) => Ok(part),
+            (false, true) => Err(begin.unexpected("no backslash in a text without E")),
+            (true, false) => Err(begin.unexpected("a backslash in a text with E")),
+            (true, true) => {
+                let raw = begin.rest().get(..raw).and_then(|raw| std::str::from_utf8(raw).ok());
+                let text = raw.ok_or_else(|| begin.unexpected("UTF-8"))?.replace("''", "'");
+                if text.replace("\\\\", "").contains('\\') {
+                    return Err(begin.unexpected("doubled backslashes"));
+                }
+                let begin = unquoted.len();
+                unquoted.push_str(&text.replace("\\\\", "\\"));
+                Ok(Part { begin, end: unquoted.len(), is_unquoted: true })
+            }
+        }
+    }
+
+    /// Reads ` (at T)` if it is next.
+    pub(super) fn time(&mut self) -> Result<Option<Timestamp>, DecodeError> {
+        if !self.eat(" (at ") {
+            return Ok(None);
+        }
+        let at = self.timestamp()?;
+        self.expect(")")?;
+        Ok(Some(at))
     }
 
     /// Reads a `timestamptz` as PostgreSQL prints it with DateStyle ISO: `2026-01-31 09:08:07.000123+00`.

@@ -7,121 +7,34 @@
 //! [`postgres`](crate::postgres).
 
 mod cursor;
+mod encoding;
+mod error;
+mod event;
+mod source;
 mod tuple;
 
-use pg2k_abi::{Operation, Timestamp};
+use pg2k_abi::Operation;
 
-use cursor::{Cursor, Part};
+use cursor::Cursor;
+pub use encoding::{Encoding, InvalidText, UnknownEncoding, UnknownInvalidText};
+pub use error::DecodeError;
+pub use event::{Event, Message, Relation, RowChange, Truncate};
+use source::{Part, RelationParts, Source};
 use tuple::ColumnParts;
-pub(crate) use tuple::Tuple;
-
-/// What one payload says.
-#[derive(Debug)]
-pub(crate) enum Event<'a> {
-    /// A transaction begins.
-    Begin {
-        /// Its number; there unless the option `include-xids` is off.
-        xid: Option<u32>,
-    },
-    /// The transaction that began last is complete.
-    Commit {
-        /// Its number; there unless the option `include-xids` is off.
-        xid: Option<u32>,
-        /// When it was committed; there if the option `include-timestamp` is on.
-        at: Option<Timestamp>,
-    },
-    /// A row was inserted, updated or deleted.
-    Row(RowChange<'a>),
-    /// Tables were truncated.
-    Truncate(Truncate<'a>),
-    /// `pg_logical_emit_message` was called.
-    Message(Message<'a>),
-}
-
-/// A table's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Relation<'a> {
-    /// `schema.table` as the payload has it, in SQL's quotes where they are needed: a name for the table that needs no
-    /// memory of its own.
-    pub(crate) qualified: &'a str,
-    /// The schema's name without quotes.
-    pub(crate) schema: &'a str,
-    /// The table's name without quotes.
-    pub(crate) table: &'a str,
-}
-
-/// A row inserted, updated or deleted.
-#[derive(Debug)]
-pub(crate) struct RowChange<'a> {
-    /// The table.
-    pub(crate) relation: Relation<'a>,
-    /// Insert, update or delete.
-    pub(crate) operation: Operation,
-    /// The row after the change; empty for a delete.
-    pub(crate) new: Tuple<'a>,
-    /// What the replica identity tells of the row before; columns that were null are not there.
-    pub(crate) old: Tuple<'a>,
-}
-
-/// Tables truncated by one statement.
-#[derive(Debug)]
-pub(crate) struct Truncate<'a> {
-    source: Source<'a>,
-    relations: &'a [RelationParts],
-    /// `RESTART IDENTITY`
-    pub(crate) restarts_identity: bool,
-    /// `CASCADE`
-    pub(crate) cascades: bool,
-}
-
-impl<'a> Truncate<'a> {
-    /// The tables, in the payload's order.
-    pub(crate) fn relations(&self) -> impl Iterator<Item = Relation<'a>> + use<'a> {
-        let source = self.source;
-        self.relations.iter().map(move |parts| source.relation(parts))
-    }
-}
-
-/// What `pg_logical_emit_message` was called with.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Message<'a> {
-    /// Whether it belongs to the transaction around it, or stands by itself.
-    pub(crate) transactional: bool,
-    /// Its prefix, in the database's encoding.
-    pub(crate) prefix: &'a [u8],
-    /// Its content: any bytes.
-    pub(crate) content: &'a [u8],
-}
-
-/// A payload that is not in test_decoding's language. It names no data of the row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("byte {offset} of the payload: expected {expected}, found {}", Found(*found))]
-pub(crate) struct DecodeError {
-    /// Bytes from the beginning of the payload.
-    pub(crate) offset: usize,
-    /// What the grammar asks for there.
-    pub(crate) expected: &'static str,
-    /// The byte that is there; `None` at the end of the payload.
-    pub(crate) found: Option<u8>,
-}
-
-struct Found(Option<u8>);
-
-impl std::fmt::Display for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            None => f.write_str("its end"),
-            Some(byte) => write!(f, "the byte 0x{byte:02x}"),
-        }
-    }
-}
+pub use tuple::Tuple;
 
 /// Bytes of unquoted text that are kept for the next payload.
 const MAX_KEPT: usize = 1 << 20;
 
-/// Memory that decoding one payload after another uses again and again.
+/// Turns payloads into events, and keeps memory from one payload to the next.
+///
+/// The default is for UTF-8 and allocates nothing until it meets a row.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub struct Decoder {
+    #[expect(dead_code, reason = "transcoding is still to come")]
+    encoding: Encoding,
+    #[expect(dead_code, reason = "transcoding is still to come")]
+    invalid: InvalidText,
     new: Vec<ColumnParts>,
     old: Vec<ColumnParts>,
     relations: Vec<RelationParts>,
@@ -129,50 +42,28 @@ pub(crate) struct Scratch {
     unquoted: String,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct RelationParts {
-    /// Where the qualified name begins and ends in the payload.
-    qualified: Part,
-    schema: Part,
-    table: Part,
-}
-
-/// The two texts that parts point into.
-#[derive(Clone, Copy, Debug)]
-struct Source<'a> {
-    payload: &'a str,
-    unquoted: &'a str,
-}
-
-impl<'a> Source<'a> {
-    /// The text of a part that this payload's decoding made.
-    fn text(self, part: Part) -> &'a str {
-        let text = if part.is_unquoted { self.unquoted } else { self.payload };
-        // Parts begin and end beside ASCII bytes of the text they were made from.
-        text.get(part.begin..part.end).unwrap_or_default()
+impl Decoder {
+    /// Decodes payloads of a database in this encoding.
+    #[must_use]
+    pub fn new(encoding: Encoding, invalid: InvalidText) -> Self {
+        Self { encoding, invalid, ..Self::default() }
     }
 
-    fn relation(self, parts: &RelationParts) -> Relation<'a> {
-        Relation {
-            qualified: self.text(parts.qualified),
-            schema: self.text(parts.schema),
-            table: self.text(parts.table),
+    /// Turns one payload into one event.
+    ///
+    /// # Errors
+    ///
+    /// A payload that the grammar does not allow, or one that is not in the database's encoding.
+    pub fn decode<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        match payload.first() {
+            Some(b't') => change(payload, self),
+            Some(b'B') => begin(Cursor::new(payload)),
+            Some(b'C') if payload.starts_with(b"COMMIT PREPARED ") => two_phase(payload, self),
+            Some(b'C') => commit(Cursor::new(payload)),
+            Some(b'P' | b'R') => two_phase(payload, self),
+            Some(b'm') => message(Cursor::new(payload)),
+            _ => Err(Cursor::new(payload).unexpected("BEGIN, COMMIT, PREPARE, ROLLBACK, table or message")),
         }
-    }
-}
-
-/// Turns one payload into one event.
-///
-/// # Errors
-///
-/// A payload that the grammar does not allow, or one that is no UTF-8.
-pub(crate) fn decode<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, DecodeError> {
-    match payload.first() {
-        Some(b't') => change(payload, scratch),
-        Some(b'B') => begin(Cursor::new(payload)),
-        Some(b'C') => commit(Cursor::new(payload)),
-        Some(b'm') => message(Cursor::new(payload)),
-        _ => Err(Cursor::new(payload).unexpected("BEGIN, COMMIT, table or message")),
     }
 }
 
@@ -185,27 +76,59 @@ fn begin<'a>(mut cursor: Cursor<'_>) -> Result<Event<'a>, DecodeError> {
 
 fn commit<'a>(mut cursor: Cursor<'_>) -> Result<Event<'a>, DecodeError> {
     cursor.expect("COMMIT")?;
-    let mut open = cursor.eat(" (at ");
-    let xid = if !open && cursor.eat(" ") { Some(cursor.number()?) } else { None };
-    open = open || cursor.eat(" (at ");
-    let at = if open {
-        let at = cursor.timestamp()?;
-        cursor.expect(")")?;
-        Some(at)
-    } else {
-        None
-    };
+    // A time is in parentheses, where a number would begin.
+    let xid = if cursor.rest().starts_with(b" (") || !cursor.eat(" ") { None } else { Some(cursor.number()?) };
+    let at = cursor.time()?;
     cursor.expect_end()?;
     Ok(Event::Commit { xid, at })
 }
 
-fn change<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, DecodeError> {
-    let text = std::str::from_utf8(payload).map_err(|error| DecodeError {
-        offset: error.valid_up_to(),
+fn two_phase<'a>(payload: &'a [u8], decoder: &'a mut Decoder) -> Result<Event<'a>, DecodeError> {
+    enum Phase {
+        Prepare,
+        Commit,
+        Rollback,
+    }
+    let text = utf8(payload)?;
+    decoder.unquoted.clear();
+    let mut cursor = Cursor::new(payload);
+    let phase = if cursor.eat("PREPARE TRANSACTION ") {
+        Phase::Prepare
+    } else if cursor.eat("COMMIT PREPARED ") {
+        Phase::Commit
+    } else if cursor.eat("ROLLBACK PREPARED ") {
+        Phase::Rollback
+    } else {
+        return Err(cursor.unexpected("PREPARE TRANSACTION, COMMIT PREPARED or ROLLBACK PREPARED"));
+    };
+    let gid = cursor.literal(&mut decoder.unquoted)?;
+    let xid = if cursor.eat(", txid ") { Some(cursor.number()?) } else { None };
+    let at = cursor.time()?;
+    cursor.expect_end()?;
+    let gid = Source { payload: text, unquoted: &decoder.unquoted }.text(gid);
+    Ok(match phase {
+        Phase::Prepare => Event::Prepare { gid, xid, at },
+        Phase::Commit => Event::CommitPrepared { gid, xid, at },
+        Phase::Rollback => Event::RollbackPrepared { gid, xid, at },
+    })
+}
+
+fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
+    utf8_at(payload, 0)
+}
+
+/// `offset` is where the piece begins in the payload.
+fn utf8_at(payload: &[u8], offset: usize) -> Result<&str, DecodeError> {
+    std::str::from_utf8(payload).map_err(|error| DecodeError {
+        offset: offset + error.valid_up_to(),
         expected: "UTF-8",
         found: payload.get(error.valid_up_to()).copied(),
-    })?;
-    let Scratch { new, old, relations, unquoted } = scratch;
+    })
+}
+
+fn change<'a>(payload: &'a [u8], decoder: &'a mut Decoder) -> Result<Event<'a>, DecodeError> {
+    let text = utf8(payload)?;
+    let Decoder { new, old, relations, unquoted, .. } = decoder;
     new.clear();
     old.clear();
     relations.clear();
@@ -232,21 +155,26 @@ fn change<'a>(payload: &'a [u8], scratch: &'a mut Scratch) -> Result<Event<'a>, 
         let source = Source { payload: text, unquoted };
         return Ok(Event::Truncate(Truncate { source, relations, restarts_identity, cascades }));
     }
-    match operation {
-        Operation::Delete => tuple::columns(&mut cursor, old, unquoted)?,
-        Operation::Update if cursor.eat(" old-key:") => {
+    let mut has_old = operation == Operation::Delete;
+    let mut has_new = !has_old;
+    if operation == Operation::Delete {
+        has_old = tuple::columns(&mut cursor, old, unquoted)?;
+    } else {
+        if operation == Operation::Update && cursor.eat(" old-key:") {
+            has_old = true;
             tuple::old_key(&mut cursor, old, unquoted)?;
-            tuple::columns(&mut cursor, new, unquoted)?;
         }
-        _ => tuple::columns(&mut cursor, new, unquoted)?,
+        has_new = tuple::columns(&mut cursor, new, unquoted)?;
     }
     let source = Source { payload: text, unquoted };
     let [relation] = relations.as_slice() else { return Err(cursor.unexpected("one table")) };
+    let new = Tuple::new(source, new);
     Ok(Event::Row(RowChange {
         relation: source.relation(relation),
         operation,
-        new: Tuple::new(source, new),
-        old: Tuple::new(source, old),
+        new,
+        old: has_old.then(|| Tuple::new(source, old)),
+        layout: has_new.then(|| new.layout()),
     }))
 }
 
@@ -291,6 +219,7 @@ fn message(mut cursor: Cursor<'_>) -> Result<Event<'_>, DecodeError> {
         }
         let Ok(length) = size.number() else { continue };
         if size.eat(" content:") && usize::try_from(length) == Ok(size.rest().len()) {
+            let prefix = utf8_at(prefix, cursor.offset())?;
             return Ok(Event::Message(Message { transactional, prefix, content: size.rest() }));
         }
     }

@@ -16,14 +16,14 @@ fn columns(tuple: &Tuple<'_>) -> Columns {
 }
 
 fn row(payload: &str) -> (String, String, Operation, Columns, Columns) {
-    let mut scratch = Scratch::default();
-    match decode(payload.as_bytes(), &mut scratch) {
+    let mut decoder = Decoder::default();
+    match decoder.decode(payload.as_bytes()) {
         Ok(Event::Row(row)) => (
             row.relation.schema.to_owned(),
             row.relation.table.to_owned(),
             row.operation,
             columns(&row.new),
-            columns(&row.old),
+            row.old.as_ref().map(columns).unwrap_or_default(),
         ),
         other => panic!("{payload}: expected a row, found {other:?}"),
     }
@@ -34,24 +34,24 @@ fn column(name: &str, type_name: &str, value: &str) -> (String, String, String) 
 }
 
 fn error(payload: &[u8]) -> (usize, &'static str, Option<u8>) {
-    let error = decode(payload, &mut Scratch::default()).expect_err("no payload of test_decoding");
+    let error = Decoder::default().decode(payload).expect_err("no payload of test_decoding");
     (error.offset, error.expected, error.found)
 }
 
 #[test]
 fn begin_and_commit() {
-    let mut scratch = Scratch::default();
-    assert!(matches!(decode(b"BEGIN 739", &mut scratch), Ok(Event::Begin { xid: Some(739) })));
-    assert!(matches!(decode(b"BEGIN", &mut scratch), Ok(Event::Begin { xid: None })));
-    assert!(matches!(decode(b"COMMIT", &mut scratch), Ok(Event::Commit { xid: None, at: None })));
-    assert!(matches!(decode(b"COMMIT 4294967295", &mut scratch), Ok(Event::Commit { xid: Some(u32::MAX), at: None })));
+    let mut decoder = Decoder::default();
+    assert!(matches!(decoder.decode(b"BEGIN 739"), Ok(Event::Begin { xid: Some(739) })));
+    assert!(matches!(decoder.decode(b"BEGIN"), Ok(Event::Begin { xid: None })));
+    assert!(matches!(decoder.decode(b"COMMIT"), Ok(Event::Commit { xid: None, at: None })));
+    assert!(matches!(decoder.decode(b"COMMIT 4294967295"), Ok(Event::Commit { xid: Some(u32::MAX), at: None })));
     for (payload, text) in [
         ("COMMIT 739 (at 2026-11-21 08:43:23.012345+00)", "2026-11-21T08:43:23.012345Z"),
         ("COMMIT (at 2026-11-21 08:43:23+00)", "2026-11-21T08:43:23.000000Z"),
         ("COMMIT 1 (at 2026-11-21 08:43:23.5+05:30)", "2026-11-21T03:13:23.500000Z"),
         ("COMMIT 1 (at 2026-11-21 08:43:23.5-01:00:01)", "2026-11-21T09:43:24.500000Z"),
     ] {
-        match decode(payload.as_bytes(), &mut scratch) {
+        match decoder.decode(payload.as_bytes()) {
             Ok(Event::Commit { at: Some(at), .. }) => assert_eq!(at.to_string(), text),
             other => panic!("{payload}: {other:?}"),
         }
@@ -100,8 +100,8 @@ fn names_in_quotes() {
     let (schema, table, _, new, _) = row(payload);
     assert_eq!((schema.as_str(), table.as_str()), ("My \"Schema\".", "a: TRUNCATE: (no-flags), b"));
     assert_eq!(new, [column("new-tuple:", "integer", "=1"), column("x]:'", r#"public."T]""y"[]"#, "={1}")]);
-    let mut scratch = Scratch::default();
-    match decode(br#"table public."A""B": INSERT:"#, &mut scratch) {
+    let mut decoder = Decoder::default();
+    match decoder.decode(br#"table public."A""B": INSERT:"#) {
         Ok(Event::Row(row)) => assert_eq!(row.relation.qualified, r#"public."A""B""#),
         other => panic!("{other:?}"),
     }
@@ -130,8 +130,8 @@ fn every_form_of_a_value() {
         ("'é''é'''", Value::Text("é'é'")),
     ] {
         let payload = format!("table s.t: INSERT: a[x]:{printed} z[integer]:0");
-        let mut scratch = Scratch::default();
-        match decode(payload.as_bytes(), &mut scratch) {
+        let mut decoder = Decoder::default();
+        match decoder.decode(payload.as_bytes()) {
             Ok(Event::Row(row)) => {
                 let columns = row.new.columns().collect::<Vec<_>>();
                 assert_eq!(columns.len(), 2, "{payload}");
@@ -144,8 +144,7 @@ fn every_form_of_a_value() {
 
 #[test]
 fn numbers_are_numbers() {
-    let decoded =
-        |word: &str| decode(format!("table s.t: INSERT: id[n]:{word}").as_bytes(), &mut Scratch::default()).is_ok();
+    let decoded = |word: &str| Decoder::default().decode(format!("table s.t: INSERT: id[n]:{word}").as_bytes()).is_ok();
     for word in ["0", "-0", "12.50", "1e10", "1e+300", "-1.5e-07", "123456789012345678901234567890.1"] {
         assert!(decoded(word), "{word}");
     }
@@ -165,8 +164,8 @@ fn truncates() {
         ("cascade", false, true),
     ] {
         let payload = format!("table public.a, public.\"b, c\": TRUNCATE: {flags}");
-        let mut scratch = Scratch::default();
-        match decode(payload.as_bytes(), &mut scratch) {
+        let mut decoder = Decoder::default();
+        match decoder.decode(payload.as_bytes()) {
             Ok(Event::Truncate(truncate)) => {
                 assert_eq!((truncate.restarts_identity, truncate.cascades), (restarts_identity, cascades), "{payload}");
                 assert_eq!(truncate.relations().map(|r| r.table).collect::<Vec<_>>(), ["a", "b, c"]);
@@ -178,18 +177,18 @@ fn truncates() {
 
 #[test]
 fn messages() {
-    let mut scratch = Scratch::default();
+    let mut decoder = Decoder::default();
     for (payload, transactional, prefix, content) in [
-        (&b"message: transactional: 1 prefix: p, sz: 3 content:abc"[..], true, &b"p"[..], &b"abc"[..]),
-        (b"message: transactional: 0 prefix: , sz: 0 content:", false, b"", b""),
+        (&b"message: transactional: 1 prefix: p, sz: 3 content:abc"[..], true, "p", &b"abc"[..]),
+        (b"message: transactional: 0 prefix: , sz: 0 content:", false, "", b""),
         (
             b"message: transactional: 0 prefix: p, sz: 3 content:, sz: 2 content:\0\xff",
             false,
-            b"p, sz: 3 content:",
+            "p, sz: 3 content:",
             b"\0\xff",
         ),
     ] {
-        match decode(payload, &mut scratch) {
+        match decoder.decode(payload) {
             Ok(Event::Message(message)) => assert_eq!(message, Message { transactional, prefix, content }),
             other => panic!("{other:?}"),
         }
@@ -199,8 +198,8 @@ fn messages() {
 #[test]
 fn what_is_not_in_the_grammar() {
     for (payload, expected) in [
-        (&b""[..], (0, "BEGIN, COMMIT, table or message", None)),
-        (b"streaming change", (0, "BEGIN, COMMIT, table or message", Some(b's'))),
+        (&b""[..], (0, "BEGIN, COMMIT, PREPARE, ROLLBACK, table or message", None)),
+        (b"streaming change", (0, "BEGIN, COMMIT, PREPARE, ROLLBACK, table or message", Some(b's'))),
         (b"BEGINX", (5, "the end of the payload", Some(b'X'))),
         (b"BEGIN 4294967296", (6, "a number of 32 bits", Some(b'4'))),
         (b"COMMIT 1 (at 2026-13-01 00:00:00+00)", (13, "a date and time of the calendar", Some(b'2'))),
@@ -230,7 +229,7 @@ fn what_is_not_in_the_grammar() {
 
 #[test]
 fn an_error_says_where_and_what_but_not_which_data() {
-    let error = decode(b"table p.t: INSERT: a[text]:secret", &mut Scratch::default()).expect_err("no value");
+    let error = Decoder::default().decode(b"table p.t: INSERT: a[text]:secret").expect_err("no value");
     assert_eq!(error.to_string(), "byte 27 of the payload: expected a value, found the byte 0x73");
 }
 
@@ -239,10 +238,10 @@ fn an_error_says_where_and_what_but_not_which_data() {
 #[test]
 fn damaged_payloads_never_panic() {
     let payload = "table public.\"a\"\"b\": UPDATE: old-key: id[integer]:1 b[bit]:B'01' new-tuple: id[integer]:2 t[text[]]:'é''x' n[n]:null";
-    let mut scratch = Scratch::default();
+    let mut decoder = Decoder::default();
     let whole = format!("{:?}", row(payload));
     for end in 0..payload.len() {
-        if let Ok(Event::Row(_)) = decode(&payload.as_bytes()[..end], &mut scratch) {
+        if let Ok(Event::Row(_)) = decoder.decode(&payload.as_bytes()[..end]) {
             let prefix = std::str::from_utf8(&payload.as_bytes()[..end]).expect("decoded, so UTF-8");
             assert_ne!(format!("{:?}", row(prefix)), whole);
         }
@@ -251,9 +250,38 @@ fn damaged_payloads_never_panic() {
         for byte in [b' ', b'\'', b'"', b'[', b']', b':', b'0', 0, 0x80, 0xff] {
             let mut damaged = payload.as_bytes().to_vec();
             damaged[at] = byte;
-            if let Ok(Event::Row(row)) = decode(&damaged, &mut scratch) {
-                assert!(row.new.columns().count() + row.old.columns().count() <= 5);
+            if let Ok(Event::Row(row)) = decoder.decode(&damaged) {
+                assert!(row.new.columns().count() + row.old.iter().flat_map(Tuple::columns).count() <= 5);
             }
         }
+    }
+}
+
+#[test]
+fn two_phases() {
+    let mut decoder = Decoder::default();
+    for (payload, gid) in [
+        ("PREPARE TRANSACTION 'a', txid 739 (at 2026-11-21 08:43:23+00)", "a"),
+        ("PREPARE TRANSACTION 'it''s é, txid 1', txid 739 (at 2026-11-21 08:43:23+00)", "it's é, txid 1"),
+        (r"PREPARE TRANSACTION E'a\\''\\', txid 739 (at 2026-11-21 08:43:23+00)", r"a\'\"),
+    ] {
+        match decoder.decode(payload.as_bytes()) {
+            Ok(Event::Prepare { gid: found, xid: Some(739), at: Some(_) }) => assert_eq!(found, gid),
+            other => panic!("{payload}: {other:?}"),
+        }
+    }
+    let decoded = decoder.decode(b"COMMIT PREPARED 'a', txid 7");
+    assert!(matches!(decoded, Ok(Event::CommitPrepared { gid: "a", xid: Some(7), at: None })));
+    let decoded = decoder.decode(b"ROLLBACK PREPARED 'a' (at 2026-11-21 08:43:23+00)");
+    assert!(matches!(decoded, Ok(Event::RollbackPrepared { gid: "a", xid: None, at: Some(_) })));
+    for payload in [
+        r"PREPARE TRANSACTION 'a\', txid 739",
+        r"PREPARE TRANSACTION E'a', txid 739",
+        r"PREPARE TRANSACTION E'a\', txid 739",
+        r"PREPARE TRANSACTION E'\\\', txid 739",
+        "PREPARE TRANSACTION 'a, txid 739",
+        "PREPARE 'a', txid 739",
+    ] {
+        assert!(decoder.decode(payload.as_bytes()).is_err(), "{payload}");
     }
 }

@@ -2,8 +2,9 @@
 
 use pg2k_abi::{Column, Value};
 
-use super::cursor::{Cursor, Part};
-use super::{DecodeError, Source};
+use super::cursor::Cursor;
+use super::error::DecodeError;
+use super::source::{Part, Source};
 
 /// A column as parts of the payload.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,7 @@ enum ValueParts {
 
 /// The columns of a row, in the table's order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tuple<'a> {
+pub struct Tuple<'a> {
     source: Source<'a>,
     columns: &'a [ColumnParts],
 }
@@ -33,7 +34,7 @@ impl<'a> Tuple<'a> {
     }
 
     /// The columns: names without quotes, types as PostgreSQL prints them, values without quotes.
-    pub(crate) fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
         let source = self.source;
         self.columns.iter().map(move |parts| {
             let value = match parts.value {
@@ -44,21 +45,30 @@ impl<'a> Tuple<'a> {
             Column::new(source.text(parts.name), source.text(parts.type_name), value)
         })
     }
+
+    /// A number for the names and types of the columns: FNV-1a of 64 bits.
+    pub(super) fn layout(&self) -> u64 {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        // The byte 0xff is in no name.
+        let text = |hash, text: &str| mix(text.bytes().fold(hash, mix), 0xff);
+        let column = |hash, column: Column<'_>| text(text(hash, column.name()), column.type_name());
+        self.columns().fold(0xcbf2_9ce4_8422_2325, column)
+    }
 }
 
-/// Reads the columns up to the end of the payload.
+/// Reads the columns up to the end of the payload, and tells whether there is a tuple.
 pub(super) fn columns(
     cursor: &mut Cursor<'_>,
     columns: &mut Vec<ColumnParts>,
     unquoted: &mut String,
-) -> Result<(), DecodeError> {
+) -> Result<bool, DecodeError> {
     if cursor.eat(" (no-tuple-data)") {
-        return cursor.expect_end();
+        return cursor.expect_end().map(|()| false);
     }
     while cursor.eat(" ") {
         columns.push(column(cursor, unquoted)?);
     }
-    cursor.expect_end()
+    cursor.expect_end().map(|()| true)
 }
 
 /// Reads the columns of an old key, and the words that end it.

@@ -5,7 +5,7 @@
 
 use pg2k_abi::{Change, ChangeParts, Column, Operation, Position, RecordBuffer, Value};
 
-use crate::decode::{self, DecodeError, Event, Relation, RowChange, Scratch, Truncate};
+use crate::decode::{DecodeError, Decoder, Event, Relation, RowChange, Truncate, Tuple};
 use crate::relations::{Fate, KeyColumn, Relations, TableName};
 use crate::transaction::Header;
 
@@ -112,7 +112,7 @@ pub(crate) struct Translator<F> {
     formatter: F,
     operations: Operations,
     relations: Relations,
-    scratch: Scratch,
+    decoder: Decoder,
     columns: Buffers<'static>,
     /// The records of the payload translated last.
     pub(crate) records: RecordBuffer,
@@ -129,7 +129,7 @@ impl<F: Format> Translator<F> {
             formatter,
             operations,
             relations,
-            scratch: Scratch::default(),
+            decoder: Decoder::default(),
             columns: Buffers::default(),
             records: RecordBuffer::new(OUTPUT_LIMIT),
             warned: Vec::new(),
@@ -155,10 +155,10 @@ impl<F: Format> Translator<F> {
         index: &mut u64,
         skip: u64,
     ) -> Result<Translated, TranslateError> {
-        let Self { formatter, operations, relations, scratch, columns, records, warned, asked_again } = self;
+        let Self { formatter, operations, relations, decoder, columns, records, warned, asked_again } = self;
         records.clear();
         let mut publish = Publish { formatter, header, records, warned };
-        match decode::decode(payload, scratch)? {
+        match decoder.decode(payload)? {
             Event::Row(row) => {
                 if *index >= skip && operations.contains(row.operation) {
                     match relations.fate(row.relation) {
@@ -195,7 +195,7 @@ impl<F: Format> Translator<F> {
             }
             // Counted, so that positions are the same when messages are published too.
             Event::Message(message) => *index += u64::from(message.transactional),
-            Event::Begin { .. } | Event::Commit { .. } => return Err(TranslateError::NoChange),
+            _ => return Err(TranslateError::NoChange),
         }
         Ok(Translated::Done)
     }
@@ -250,7 +250,7 @@ impl<F: Format> Publish<'_, F> {
     ) -> Result<Fit, TranslateError> {
         let Buffers { new, old, key: key_values, old_key } = buffers;
         new.extend(row.new.columns());
-        old.extend(row.old.columns());
+        old.extend(row.old.iter().flat_map(Tuple::columns));
         let missing = match row.operation {
             Operation::Delete => pick(key, key_values, |column| find(column, old)),
             // A key value that is large and unchanged is in the old key, if anywhere.
