@@ -2,14 +2,13 @@
 //!
 //! Made from the [command line](crate::cli) and the environment, once.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use regex::Regex;
-
-use crate::pipeline::translate::Operations;
+use crate::cli::FormatterChoice;
+use crate::decode::InvalidText;
 use crate::postgres::settings::Settings;
 use crate::postgres::slot::{SlotAction, SlotName};
+use crate::selection::Selection;
 
 /// What the user wants.
 #[derive(Debug)]
@@ -24,12 +23,12 @@ pub(crate) struct Config {
     pub(crate) stream: String,
     /// The shards to make the stream with, if it is to be made.
     pub(crate) create_stream: Option<u16>,
-    /// The formatter's file.
-    pub(crate) formatter: PathBuf,
-    /// Which tables are published: where this is found in `schema.table`.
-    pub(crate) table_pattern: Option<Regex>,
-    /// Which operations are published.
-    pub(crate) operations: Operations,
+    /// What makes records.
+    pub(crate) formatter: FormatterChoice,
+    /// What is published.
+    pub(crate) selection: Selection,
+    /// What becomes of bytes that are no text.
+    pub(crate) invalid_text: InvalidText,
     /// Bytes that a transaction may take before it is read twice.
     pub(crate) transaction_buffer: usize,
     /// How long a drain may take.

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use regex::Regex;
 
 use crate::decode;
+use crate::selection::{Selection, Unkeyed};
 
 /// A table's name as the catalogs have it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,21 +33,59 @@ impl fmt::Display for TableName {
 /// What the catalogs say of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Catalogued {
-    /// It has a primary key, of these columns in this order.
-    Keyed(Vec<String>),
-    /// It has none.
-    Unkeyed,
+    /// It is there.
+    Present(Definition),
     /// There is no such table, now.
     Missing,
+}
+
+/// What has to be known of a table beyond its changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Definition {
+    /// The columns of its primary key, in the key's order; none where it has no key.
+    pub(crate) key: Vec<String>,
+    /// Its virtual generated columns: they have no value in the WAL, and test_decoding prints null for them, which is false.
+    pub(crate) virtual_columns: Vec<String>,
+}
+
+#[cfg(test)]
+impl Catalogued {
+    pub(crate) fn keyed(columns: &[&str]) -> Self {
+        let key = columns.iter().map(|&column| column.to_owned()).collect();
+        Self::Present(Definition { key, virtual_columns: Vec::new() })
+    }
+
+    pub(crate) fn unkeyed() -> Self {
+        Self::Present(Definition::default())
+    }
+}
+
+impl Catalogued {
+    fn has_key(&self) -> bool {
+        matches!(self, Self::Present(definition) if !definition.key.is_empty())
+    }
 }
 
 /// What becomes of a table's changes.
 #[derive(Debug)]
 pub(crate) enum Fate {
-    /// They are published, with these columns as the key.
-    Published(Vec<KeyColumn>),
-    /// They are not published: the user's pattern leaves the table out, or it has no key.
-    LeftOut,
+    /// They are published.
+    Published(Published),
+    /// They are not published: the user's pattern leaves the table out.
+    Filtered,
+    /// They are not published: no key is known.
+    Skipped,
+    /// They cannot be published: no key is known, and the user wants that to be an error.
+    Refused,
+}
+
+/// How a table is published.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    /// The columns of the key; empty for a table without one.
+    pub(crate) key: Vec<KeyColumn>,
+    /// Columns that have no value.
+    pub(crate) virtual_columns: Vec<String>,
 }
 
 /// A column of a primary key.
@@ -64,12 +103,14 @@ struct Known {
     name: TableName,
     /// `None` until the table is judged, for the first time or again.
     fate: Option<Fate>,
+    /// Its list of columns when a row was last seen.
+    layout: Option<u64>,
 }
 
 /// The tables.
 #[derive(Debug)]
 pub(crate) struct Relations {
-    pattern: Option<Regex>,
+    selection: Selection,
     catalog: HashMap<TableName, Catalogued>,
     known: Vec<Known>,
     /// Where in `known` a table is, by the name that payloads have for it.
@@ -81,17 +122,21 @@ pub(crate) struct Relations {
 }
 
 impl Relations {
-    /// Begins with what the catalogs say. `pattern` is searched for in `schema.table`, names without quotes.
+    /// Begins with what the catalogs say.
     #[must_use]
-    pub(crate) fn new(pattern: Option<Regex>, catalog: HashMap<TableName, Catalogued>) -> Self {
-        Self { pattern, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0, reported: HashSet::new() }
+    pub(crate) fn new(selection: Selection, catalog: HashMap<TableName, Catalogued>) -> Self {
+        Self { selection, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0, reported: HashSet::new() }
+    }
+
+    /// What the user wants published.
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// Notes what the catalogs say of a table. A key that was known stays until they have another: that the table has none, or
     /// is gone, by now is no news of the rows that it had.
     pub(crate) fn learn(&mut self, name: TableName, catalogued: Catalogued) {
-        let had_key = matches!(self.catalog.get(&name), Some(Catalogued::Keyed(_)));
-        if had_key && !matches!(catalogued, Catalogued::Keyed(_)) {
+        if self.catalog.get(&name).is_some_and(Catalogued::has_key) && !catalogued.has_key() {
             return;
         }
         for known in self.known.iter_mut().filter(|known| known.name == name) {
@@ -102,22 +147,31 @@ impl Relations {
 
     /// Doubts that tables without a key still have none: something other than rows was changed, perhaps by DDL.
     pub(crate) fn doubt(&mut self) {
-        let doubted = |catalogued: &Catalogued| !matches!(catalogued, Catalogued::Keyed(_));
         for known in &mut self.known {
-            if self.catalog.get(&known.name).is_some_and(doubted) {
+            if self.catalog.get(&known.name).is_some_and(|catalogued| !catalogued.has_key()) {
                 known.fate = None;
             }
         }
-        self.catalog.retain(|_, catalogued| !doubted(catalogued));
+        self.catalog.retain(|_, catalogued| catalogued.has_key());
     }
 
-    /// What becomes of a table's changes.
+    /// What becomes of a table's changes. `layout` is the row's list of columns, where a row tells all of them.
     ///
     /// # Errors
     ///
-    /// The name of the table, where the catalogs have to be asked about it first.
-    pub(crate) fn fate(&mut self, relation: decode::Relation<'_>) -> Result<&mut Fate, TableName> {
+    /// The name of the table, where the catalogs have to be asked about it first: when it is first seen, and when its list of
+    /// columns has changed.
+    pub(crate) fn fate(&mut self, relation: decode::Relation<'_>, layout: Option<u64>) -> Result<&mut Fate, TableName> {
         let place = self.place(relation);
+        if let (Some(known), Some(_)) = (self.known.get_mut(place), layout)
+            && known.layout != layout
+        {
+            let is_news = known.layout.is_some() && !matches!(known.fate, Some(Fate::Filtered));
+            known.layout = layout;
+            if is_news {
+                return Err(name(relation));
+            }
+        }
         if self.known.get(place).is_none_or(|known| known.fate.is_none()) {
             let fate = self.judge(relation)?;
             if let Some(known) = self.known.get_mut(place) {
@@ -135,7 +189,8 @@ impl Relations {
             return self.last;
         }
         self.last = self.by_name.get(relation.qualified).copied().unwrap_or_else(|| {
-            self.known.push(Known { qualified: relation.qualified.into(), name: name(relation), fate: None });
+            let name = name(relation);
+            self.known.push(Known { qualified: relation.qualified.into(), name, fate: None, layout: None });
             self.by_name.insert(relation.qualified.into(), self.known.len() - 1);
             self.known.len() - 1
         });
@@ -145,35 +200,35 @@ impl Relations {
     /// Decides about a table that was not seen before.
     fn judge(&mut self, relation: decode::Relation<'_>) -> Result<Fate, TableName> {
         let name = name(relation);
-        if self
-            .pattern
-            .as_ref()
-            .is_some_and(|pattern| !pattern.is_match(&format!("{}.{}", relation.schema, relation.table)))
-        {
-            return Ok(Fate::LeftOut);
+        let is_filtered = |pattern: &Regex| !pattern.is_match(&format!("{}.{}", name.schema, name.table));
+        if self.selection.tables.as_ref().is_some_and(is_filtered) {
+            return Ok(Fate::Filtered);
         }
-        match self.catalog.get(&name) {
-            Some(Catalogued::Keyed(columns)) => {
-                let column = |name: &String| KeyColumn { name: name.clone(), hint: 0 };
-                Ok(Fate::Published(columns.iter().map(column).collect()))
-            }
-            Some(Catalogued::Unkeyed) => {
-                if self.reported.insert(name.clone()) {
-                    tracing::warn!(table = %name, "the table has no primary key; its changes are not published");
-                }
-                Ok(Fate::LeftOut)
-            }
-            Some(Catalogued::Missing) => {
-                if self.reported.insert(name.clone()) {
-                    tracing::error!(
-                        table = %name,
-                        "the table is no longer in the catalogs, so its key cannot be known; its changes are not published"
-                    );
-                }
-                Ok(Fate::LeftOut)
-            }
-            None => Err(name),
+        let Some(catalogued) = self.catalog.get(&name) else { return Err(name) };
+        let definition = match catalogued {
+            Catalogued::Present(definition) => definition.clone(),
+            Catalogued::Missing => Definition::default(),
+        };
+        if !definition.key.is_empty() || self.selection.unkeyed == Unkeyed::Publish {
+            let column = |name| KeyColumn { name, hint: 0 };
+            let key = definition.key.into_iter().map(column).collect();
+            return Ok(Fate::Published(Published { key, virtual_columns: definition.virtual_columns }));
         }
+        if self.selection.unkeyed == Unkeyed::Fail {
+            return Ok(Fate::Refused);
+        }
+        let is_missing = *catalogued == Catalogued::Missing;
+        if self.reported.insert(name.clone()) {
+            if is_missing {
+                tracing::error!(
+                    table = %name,
+                    "the table is no longer in the catalogs, so its key cannot be known; its changes are not published"
+                );
+            } else {
+                tracing::warn!(table = %name, "the table has no primary key; its changes are not published");
+            }
+        }
+        Ok(Fate::Skipped)
     }
 }
 
@@ -195,9 +250,18 @@ mod tests {
 
     fn key(fate: &Fate) -> Option<Vec<&str>> {
         match fate {
-            Fate::Published(key) => Some(key.iter().map(|column| column.name.as_str()).collect()),
-            Fate::LeftOut => None,
+            Fate::Published(published) => Some(published.key.iter().map(|column| column.name.as_str()).collect()),
+            Fate::Filtered | Fate::Skipped | Fate::Refused => None,
         }
+    }
+
+    fn selection(unkeyed: Unkeyed) -> Selection {
+        Selection { unkeyed, ..Selection::rows() }
+    }
+
+    fn relations(catalog: &[(&str, Catalogued)]) -> Relations {
+        let catalog = catalog.iter().map(|(name, catalogued)| (table(name), catalogued.clone())).collect();
+        Relations::new(selection(Unkeyed::Skip), catalog)
     }
 
     #[test]
@@ -207,46 +271,80 @@ mod tests {
 
     #[test]
     fn a_table_is_asked_for_once() {
-        let mut relations = Relations::new(None, HashMap::new());
-        assert_eq!(relations.fate(relation("s.a", "a")).expect_err("nothing is known"), table("a"));
-        relations.learn(table("a"), Catalogued::Keyed(vec!["x".into(), "y".into()]));
-        relations.learn(table("b"), Catalogued::Unkeyed);
+        let mut relations = relations(&[]);
+        assert_eq!(relations.fate(relation("s.a", "a"), None).expect_err("nothing is known"), table("a"));
+        relations.learn(table("a"), Catalogued::keyed(&["x", "y"]));
+        relations.learn(table("b"), Catalogued::unkeyed());
         relations.learn(table("c"), Catalogued::Missing);
         for _ in 0..2 {
-            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x", "y"]));
-            assert_eq!(key(relations.fate(relation("s.b", "b")).expect("known")), None);
-            assert_eq!(key(relations.fate(relation("s.c", "c")).expect("known")), None);
+            assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["x", "y"]));
+            assert_eq!(key(relations.fate(relation("s.b", "b"), None).expect("known")), None);
+            assert_eq!(key(relations.fate(relation("s.c", "c"), None).expect("known")), None);
         }
     }
 
     #[test]
     fn a_key_stays_until_there_is_another() {
-        let mut relations = Relations::new(None, HashMap::from([(table("a"), Catalogued::Keyed(vec!["x".into()]))]));
-        for news in [Catalogued::Missing, Catalogued::Unkeyed] {
+        let mut relations = relations(&[("a", Catalogued::keyed(&["x"]))]);
+        for news in [Catalogued::Missing, Catalogued::unkeyed()] {
             relations.learn(table("a"), news);
-            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["x"]));
+            assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["x"]));
         }
-        relations.learn(table("a"), Catalogued::Keyed(vec!["y".into()]));
-        assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["y"]));
+        relations.learn(table("a"), Catalogued::keyed(&["y"]));
+        assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["y"]));
     }
 
     #[test]
     fn in_doubt_tables_without_a_key_are_asked_for_again() {
-        for said in [Catalogued::Keyed(vec!["x".into()]), Catalogued::Unkeyed, Catalogued::Missing] {
-            let mut relations = Relations::new(None, HashMap::from([(table("a"), said.clone())]));
-            assert!(relations.fate(relation("s.a", "a")).is_ok());
+        for said in [Catalogued::keyed(&["x"]), Catalogued::unkeyed(), Catalogued::Missing] {
+            let mut relations = relations(&[("a", said.clone())]);
+            assert!(relations.fate(relation("s.a", "a"), None).is_ok());
             relations.doubt();
-            assert_eq!(relations.fate(relation("s.a", "a")).is_ok(), matches!(said, Catalogued::Keyed(_)));
-            relations.learn(table("a"), Catalogued::Keyed(vec!["z".into()]));
-            assert_eq!(key(relations.fate(relation("s.a", "a")).expect("known")), Some(vec!["z"]));
+            assert_eq!(relations.fate(relation("s.a", "a"), None).is_ok(), said.has_key());
+            relations.learn(table("a"), Catalogued::keyed(&["z"]));
+            assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["z"]));
+        }
+    }
+
+    #[test]
+    fn other_columns_are_a_reason_to_ask_again_once() {
+        let mut relations = relations(&[("a", Catalogued::keyed(&["x"]))]);
+        let mut key_at = |layout| {
+            let fate = relations.fate(relation("s.a", "a"), layout);
+            let key = fate.map(|fate| key(fate).map(|key| key.join(",")));
+            if key.is_err() {
+                relations.learn(table("a"), Catalogued::keyed(&["y"]));
+            }
+            key
+        };
+        assert_eq!(key_at(Some(1)), Ok(Some("x".to_owned())), "first seen");
+        assert_eq!(key_at(None), Ok(Some("x".to_owned())), "a delete");
+        assert_eq!(key_at(Some(2)), Err(table("a")));
+        assert_eq!(key_at(Some(2)), Ok(Some("y".to_owned())));
+    }
+
+    #[test]
+    fn a_table_without_a_key_is_what_the_user_wants_it_to_be() {
+        for said in [Catalogued::unkeyed(), Catalogued::Missing] {
+            let fate_of = |unkeyed| {
+                let mut relations = Relations::new(selection(unkeyed), HashMap::from([(table("a"), said.clone())]));
+                format!("{:?}", relations.fate(relation("s.a", "a"), None).expect("known"))
+            };
+            assert_eq!(fate_of(Unkeyed::Skip), "Skipped");
+            assert_eq!(fate_of(Unkeyed::Fail), "Refused");
+            assert_eq!(fate_of(Unkeyed::Publish), "Published(Published { key: [], virtual_columns: [] })");
         }
     }
 
     #[test]
     fn a_table_outside_the_pattern_is_never_asked_for() {
         let pattern = Regex::new("accounts").expect("a pattern");
-        let mut relations = Relations::new(Some(pattern), HashMap::new());
-        assert_eq!(key(relations.fate(relation("s.tellers", "tellers")).expect("left out")), None);
-        assert!(relations.fate(relation("s.pgbench_accounts", "pgbench_accounts")).is_err());
+        let mut relations =
+            Relations::new(Selection { tables: Some(pattern), ..selection(Unkeyed::Fail) }, HashMap::new());
+        for layout in [None, Some(1), Some(2)] {
+            let fate = relations.fate(relation("s.tellers", "tellers"), layout).expect("left out");
+            assert!(matches!(fate, Fate::Filtered));
+        }
+        assert!(relations.fate(relation("s.pgbench_accounts", "pgbench_accounts"), None).is_err());
     }
 }

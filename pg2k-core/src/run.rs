@@ -1,14 +1,20 @@
 //! From arguments to an exit code.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use pg2k_abi::Lsn;
+use tokio::runtime::Runtime;
 
+use crate::capture::{CaptureError, capture};
 use crate::cause::with_causes;
-use crate::cli::{Arguments, ArgumentsError};
+use crate::cli::{Arguments, ArgumentsError, PublishArguments, Task};
 use crate::config::Config;
+use crate::decode::Decoder;
+use crate::format::{FormatError, Outcome, format};
 use crate::formatter::LoadedFormatter;
 use crate::formatter::load::LoadError;
 use crate::kinesis::client::{KinesisError, Stream};
@@ -17,7 +23,7 @@ use crate::pipeline::translate::Translator;
 use crate::pipeline::{Ending, PipelineError, Signals as _, Surroundings};
 use crate::postgres::connect::ConnectError;
 use crate::postgres::failure::QueryError;
-use crate::postgres::keys::{self, Catalog};
+use crate::postgres::keys::{self, Catalog, Dialect};
 use crate::postgres::preflight::{PreflightError, preflight};
 use crate::postgres::slot::{self, SlotError};
 use crate::postgres::sql;
@@ -54,6 +60,10 @@ enum Error {
     Kinesis(#[from] KinesisError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     #[error("{what}")]
     System { what: &'static str, source: std::io::Error },
 }
@@ -62,6 +72,7 @@ impl Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(_) | Self::Logs(_) | Self::Load(_) | Self::Kinesis(KinesisError::NoRegion) => MISUSED,
+            Self::Format(FormatError::Load(_) | FormatError::Keys(_)) => MISUSED,
             _ => FAILED,
         }
     }
@@ -71,18 +82,12 @@ impl Error {
     }
 }
 
-/// Does what the user asked for, until a signal or an error ends it.
+/// Does what the user asked for. Publishing goes on until a signal or an error ends it.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
     let logs = telemetry::set_up(arguments.log_format()).map_err(Error::Logs);
-    match logs.and_then(|()| try_run(arguments)) {
-        Ok(Ending::Drained) => ExitCode::from(STOPPED),
-        Ok(Ending::CutShort) => {
-            tracing::warn!(
-                "ended before everything was acknowledged; nothing is lost: it comes again at the next start"
-            );
-            ExitCode::from(STOPPED)
-        }
+    match logs.and_then(|()| perform(arguments.into_task())) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             tracing::error!("{}", with_causes(&error));
             ExitCode::from(error.exit_code())
@@ -90,23 +95,50 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn try_run(arguments: Arguments) -> Result<Ending, Error> {
+fn perform(task: Task) -> Result<u8, Error> {
     let executable = std::env::current_exe().map_err(Error::system("cannot tell where this program is"))?;
-    let config = arguments.into_config(&executable, |name| std::env::var_os(name))?;
-    let formatter = LoadedFormatter::load(&config.formatter, &[])?;
+    let environment = |name: &str| std::env::var_os(name);
+    match task {
+        Task::Publish(arguments) => start(*arguments, &executable, environment),
+        Task::Format(arguments) => match format(arguments.into_task(&executable, environment)?)? {
+            Outcome::Whole => Ok(STOPPED),
+            Outcome::Refused => Ok(FAILED),
+        },
+        Task::Capture(arguments) => {
+            let task = arguments.into_task(environment)?;
+            runtime()?.block_on(capture(&task))?;
+            Ok(STOPPED)
+        }
+    }
+}
+
+/// One thread is enough for the pipeline, which has one thing to do at a time. The source has another.
+fn runtime() -> Result<Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::system("cannot start the runtime"))
+}
+
+fn start(
+    arguments: PublishArguments,
+    executable: &Path,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<u8, Error> {
+    let config = arguments.into_config(executable, environment)?;
+    let formatter = LoadedFormatter::load(&config.formatter.path, &config.formatter.options)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         formatter = formatter.name,
         formatter_version = formatter.version,
         "pg2k starts"
     );
-    // One thread is enough for the pipeline, which has one thing to do at a time. The source has another.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::system("cannot start the runtime"))?;
+    let runtime = runtime()?;
     let ending = runtime.block_on(publish(config, formatter));
     // Without waiting for a name that is still being looked up.
     runtime.shutdown_background();
-    ending
+    if ending? == Ending::CutShort {
+        tracing::warn!("ended before everything was acknowledged; nothing is lost: it comes again at the next start");
+    }
+    Ok(STOPPED)
 }
 
 async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, Error> {
@@ -119,8 +151,9 @@ async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, E
         }
         prepared = prepare(&config) => prepared?,
     };
-    let relations = Relations::new(config.table_pattern, prepared.keys);
-    let translator = Translator::new(formatter, config.operations, relations);
+    let relations = Relations::new(config.selection, prepared.keys);
+    let decoder = Decoder::new(prepared.dialect.encoding, config.invalid_text);
+    let translator = Translator::new(formatter, relations, decoder, prepared.dialect.major());
     let confirmed = prepared.confirmed;
     let flow = Flow::new(translator, confirmed, config.transaction_buffer, prepared.max_record_size);
     let source = Source::start(config.postgres, config.slot, prepared.wal_sender_timeout)
@@ -133,6 +166,7 @@ async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, E
 /// What was found out before the first change is read.
 struct Prepared {
     wal_sender_timeout: Option<Duration>,
+    dialect: Dialect,
     /// What the slot has confirmed.
     confirmed: Lsn,
     keys: HashMap<TableName, Catalogued>,
@@ -151,18 +185,20 @@ async fn prepare(config: &Config) -> Result<Prepared, Error> {
     }
     let max_record_size = stream.max_record_size().await?;
     let slot = slot::ensure(&client, &config.slot, config.slot_action).await?;
-    let keys = keys::all(&client, server.version).await?;
+    let dialect = Dialect { version: server.version, encoding: server.encoding };
+    let keys = keys::all(&client, dialect).await?;
     tracing::info!(
         server = %config.postgres.address(),
         database = server.database,
         server_version = server.version,
+        encoding = %server.encoding,
         slot = %config.slot,
         confirmed = slot.confirmed_flush.map(tracing::field::display),
         tables = keys.len(),
         "slot found"
     );
-    let catalog = Catalog::new(config.postgres.clone(), server.version);
+    let catalog = Catalog::new(config.postgres.clone(), dialect);
     let confirmed = slot.confirmed_flush.unwrap_or_default();
     let wal_sender_timeout = server.wal_sender_timeout;
-    Ok(Prepared { wal_sender_timeout, confirmed, keys, catalog, stream, max_record_size })
+    Ok(Prepared { wal_sender_timeout, dialect, confirmed, keys, catalog, stream, max_record_size })
 }

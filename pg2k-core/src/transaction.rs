@@ -13,14 +13,16 @@ use pg2k_abi::{Lsn, Timestamp};
 use crate::decode::{DecodeError, Decoder, Event};
 
 /// What a transaction's COMMIT says of it.
+///
+/// A message outside of transactions is like a transaction of one change, of which nothing but the end is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Its number.
-    pub(crate) xid: u32,
-    /// The byte after its commit record.
+    pub(crate) xid: Option<u32>,
+    /// The byte after its commit record, or after the message's.
     pub(crate) end_lsn: Lsn,
     /// When it was committed.
-    pub(crate) committed_at: Timestamp,
+    pub(crate) committed_at: Option<Timestamp>,
 }
 
 /// What is known after a payload.
@@ -37,8 +39,6 @@ pub(crate) enum Progress {
     },
     /// A transaction that outgrew the bound was committed. Its payloads are gone and have to be read again.
     Outgrown(Header),
-    /// A message that belongs to no transaction.
-    Standalone,
 }
 
 /// A sequence of payloads that no server sends.
@@ -136,7 +136,7 @@ impl Assembler {
         match payload.first() {
             Some(b'B') => self.begin(payload),
             Some(b'C') => self.commit(lsn, payload),
-            Some(b'm') if self.state == State::Outside => standalone(payload),
+            Some(b'm') if self.state == State::Outside => self.message(lsn, payload),
             _ => self.change(payload),
         }
     }
@@ -166,7 +166,7 @@ impl Assembler {
         };
         let xid = xid.ok_or(TransactionError::Incomplete { expected: "a transaction number", found: "BEGIN" })?;
         self.state = match self.looked_for {
-            Some(header) if header.xid == xid => State::Through(header),
+            Some(header) if header.xid == Some(xid) => State::Through(header),
             _ => State::Gathering { xid },
         };
         Ok(Progress::Gathering)
@@ -178,7 +178,7 @@ impl Assembler {
         };
         let xid = xid.ok_or(TransactionError::Incomplete { expected: "a transaction number", found: "COMMIT" })?;
         let committed_at = at.ok_or(TransactionError::Incomplete { expected: "a commit time", found: "COMMIT" })?;
-        let header = Header { xid, end_lsn: lsn, committed_at };
+        let header = Header { xid: Some(xid), end_lsn: lsn, committed_at: Some(committed_at) };
         let (begun, outgrown) = match self.state {
             State::Outside => return Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "COMMIT" }),
             State::Gathering { xid } => (xid, false),
@@ -189,9 +189,9 @@ impl Assembler {
                     found: format!("{header:?}"),
                 });
             }
-            State::Through(known) => {
+            State::Through(_) => {
                 self.looked_for = None;
-                (known.xid, false)
+                (xid, false)
             }
         };
         if begun != xid {
@@ -199,6 +199,18 @@ impl Assembler {
         }
         self.state = State::Outside;
         Ok(if outgrown { Progress::Outgrown(header) } else { Progress::Ready { header, complete: true } })
+    }
+
+    /// Takes a message outside of transactions.
+    fn message(&mut self, lsn: Lsn, payload: &[u8]) -> Result<Progress, TransactionError> {
+        match Decoder::default().decode(payload)? {
+            Event::Message(message) if !message.transactional => {
+                self.keep(payload);
+                let header = Header { xid: None, end_lsn: lsn, committed_at: None };
+                Ok(Progress::Ready { header, complete: true })
+            }
+            _ => Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "a transactional message" }),
+        }
     }
 
     fn change(&mut self, payload: &[u8]) -> Result<Progress, TransactionError> {
@@ -234,14 +246,6 @@ impl Assembler {
     }
 }
 
-/// A message outside of transactions.
-fn standalone(payload: &[u8]) -> Result<Progress, TransactionError> {
-    match Decoder::default().decode(payload)? {
-        Event::Message(message) if !message.transactional => Ok(Progress::Standalone),
-        _ => Err(TransactionError::OutOfPlace { expected: "BEGIN", found: "a transactional message" }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +254,7 @@ mod tests {
 
     fn header(end_lsn: u64) -> Header {
         let committed_at = Timestamp::from_utc((2026, 11, 21), (8, 43, 23), 0).expect("a date");
-        Header { xid: 7, end_lsn: Lsn::new(end_lsn), committed_at }
+        Header { xid: Some(7), end_lsn: Lsn::new(end_lsn), committed_at: Some(committed_at) }
     }
 
     fn push(assembler: &mut Assembler, lsn: u64, payload: &[u8]) -> Progress {
@@ -321,7 +325,10 @@ mod tests {
     fn a_message_outside_a_transaction_stands_alone() {
         let mut assembler = Assembler::new(1_000);
         let message = b"message: transactional: 0 prefix: p, sz: 1 content:x";
-        assert_eq!(push(&mut assembler, 1, message), Progress::Standalone);
+        let header = Header { xid: None, end_lsn: Lsn::new(9), committed_at: None };
+        assert_eq!(push(&mut assembler, 9, message), Progress::Ready { header, complete: true });
+        assert_eq!(payloads(&assembler), [message]);
+        assembler.clear();
         push(&mut assembler, 1, b"BEGIN 7");
         assert_eq!(push(&mut assembler, 1, message), Progress::Gathering);
     }

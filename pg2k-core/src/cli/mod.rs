@@ -1,19 +1,25 @@
 //! What the user said: the command line, and how it becomes a [`Config`].
 
+mod capture;
+mod format;
+mod records;
 mod size;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
-use regex::Regex;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, LogFormat};
-use crate::formatter::find::{FindError, FormatterName};
-use crate::pipeline::translate::Operations;
+use crate::formatter::find::FindError;
 use crate::postgres::settings::{Options, Settings, SettingsError};
-use crate::postgres::slot::SlotAction;
+use crate::postgres::slot::{SlotAction, SlotName};
+use crate::selection::Unkeyed;
+pub(crate) use capture::{CaptureArguments, CaptureTask};
+pub(crate) use format::{FormatArguments, FormatTask, major};
+use records::RecordArguments;
+pub(crate) use records::{FormatterChoice, RecordChoice};
 use size::Size;
 
 /// Publishes the changes committed to a PostgreSQL database to an Amazon Kinesis data stream: in commit order, losing none.
@@ -26,9 +32,26 @@ use size::Size;
     disable_help_flag = true,
     disable_version_flag = true,
     max_term_width = 110,
+    args_conflicts_with_subcommands = true,
     after_help = AFTER_HELP
 )]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    publish: PublishArguments,
+}
+
+/// What to do, other than publishing.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Format(FormatArguments),
+    Capture(CaptureArguments),
+}
+
+/// What is needed for publishing.
+#[derive(Args, Debug)]
+pub(crate) struct PublishArguments {
     #[command(flatten)]
     postgres: PostgresArguments,
     #[command(flatten)]
@@ -49,11 +72,29 @@ Environment:
 
 Exit codes: 0 stopped by a signal, 1 stopped by an error that somebody must see to, 2 wrong use or configuration.
 
+Without a command, it publishes.
+
 Example: pg2k -d shop -h db.example.com -u replicator -s orders --create-slot -k orders -f csv";
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "PostgreSQL")]
 struct PostgresArguments {
+    #[command(flatten)]
+    connection: ConnectionArguments,
+    /// Output plugin of the slot
+    #[arg(long, value_name = "PLUGIN", default_value = "test_decoding")]
+    pg_slot_output_plugin: OutputPlugin,
+    /// Make the slot first; one that exists is used as it is
+    #[arg(long)]
+    create_slot: bool,
+    /// Drop the slot first, with all that it holds, and make it anew
+    #[arg(long)]
+    recreate_slot: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "PostgreSQL")]
+struct ConnectionArguments {
     /// Database to connect to
     #[arg(short = 'd', long, value_name = "NAME")]
     pg_dbname: Option<String>,
@@ -72,15 +113,28 @@ struct PostgresArguments {
     /// Replication slot to read
     #[arg(short = 's', long, value_name = "SLOT", default_value = "pg2kinesis")]
     pg_slot_name: String,
-    /// Output plugin of the slot
-    #[arg(long, value_name = "PLUGIN", default_value = "test_decoding")]
-    pg_slot_output_plugin: OutputPlugin,
-    /// Make the slot first; one that exists is used as it is
-    #[arg(long)]
-    create_slot: bool,
-    /// Drop the slot first, with all that it holds, and make it anew
-    #[arg(long)]
-    recreate_slot: bool,
+}
+
+impl ConnectionArguments {
+    fn resolve(self, environment: impl Fn(&str) -> Option<OsString>) -> Result<(Settings, SlotName), ArgumentsError> {
+        let options = Options {
+            dbname: self.pg_dbname,
+            host: self.pg_host,
+            port: self.pg_port,
+            user: self.pg_user,
+            sslmode: self.pg_sslmode,
+        };
+        Ok((Settings::resolve(options, environment)?, self.pg_slot_name.parse()?))
+    }
+}
+
+/// `-h` is the host, as it was in pg2kinesis.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Running")]
+struct HelpArguments {
+    /// Print this
+    #[arg(long, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 #[derive(Args, Debug)]
@@ -95,29 +149,6 @@ struct KinesisArguments {
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Records")]
-struct RecordArguments {
-    /// What a record looks like: csv, csv-payload, or the path of a library (CSV and CSVPayload work too)
-    #[arg(
-        short = 'f',
-        long,
-        visible_alias = "message-formatter",
-        value_name = "NAME|PATH",
-        default_value = "csv-payload"
-    )]
-    formatter: String,
-    /// Publish only tables where this regular expression is found in schema.table
-    #[arg(long, value_name = "REGEX")]
-    table_pat: Option<String>,
-    /// Publish only this operation; may be given several times
-    #[arg(long, value_name = "OPERATION", default_value = "all", ignore_case = true)]
-    operations: Vec<OperationName>,
-    /// Publish whole rows: not yet
-    #[arg(long, hide = true)]
-    full_change: bool,
-}
-
-#[derive(Args, Debug)]
 #[command(next_help_heading = "Running")]
 struct RunningArguments {
     /// Memory for one transaction; a larger one is read twice [units: KiB, MiB, GiB]
@@ -129,9 +160,8 @@ struct RunningArguments {
     /// What logs look like
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
-    /// Print this
-    #[arg(long, action = clap::ArgAction::HelpShort)]
-    help: Option<bool>,
+    #[command(flatten)]
+    help: HelpArguments,
     /// Print the version
     #[arg(short = 'V', long, action = clap::ArgAction::Version)]
     version: Option<bool>,
@@ -145,30 +175,21 @@ enum OutputPlugin {
     Wal2Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OperationName {
-    All,
-    Insert,
-    Update,
-    Delete,
-    Truncate,
-}
-
 /// What the user said cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgumentsError {
     /// pg2kinesis could read another plugin.
     #[error(
-        "--pg-slot-output-plugin wal2json: pg2k reads test_decoding alone, which every server has; make a slot for it with \
-         another --pg-slot-name and --create-slot, and drop the old one when consumers have caught up"
+        "--pg-slot-output-plugin wal2json: pg2k reads test_decoding alone, which every server has, and makes whole rows of that too \
+         (--full-change); make a slot for it with another --pg-slot-name and --create-slot, and drop the old one when consumers \
+         have caught up"
     )]
     Wal2Json,
-    /// pg2kinesis could publish whole rows, from wal2json.
-    #[error("--full-change: not supported yet; leave it out to publish keys, or write a formatter that publishes rows")]
-    FullChange,
     /// The pattern is not a regular expression.
-    #[error("--table-pat {pattern}: not a regular expression: {reason}")]
-    TablePattern {
+    #[error("{option} {pattern}: not a regular expression: {reason}")]
+    Pattern {
+        /// The option.
+        option: &'static str,
         /// What the user wrote.
         pattern: String,
         /// What is wrong with it, in one line.
@@ -189,9 +210,28 @@ impl Arguments {
     /// What logs look like.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {
-        self.running.log_format
+        self.publish.running.log_format
     }
 
+    /// What to do.
+    pub(crate) fn into_task(self) -> Task {
+        match self.command {
+            Some(Command::Format(arguments)) => Task::Format(arguments),
+            Some(Command::Capture(arguments)) => Task::Capture(arguments),
+            None => Task::Publish(Box::new(self.publish)),
+        }
+    }
+}
+
+/// What the user wants done.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Publish(Box<PublishArguments>),
+    Format(FormatArguments),
+    Capture(CaptureArguments),
+}
+
+impl PublishArguments {
     /// Turns what the user said into what the program needs. `executable` is the program's own path, beside which formatters
     /// are looked for.
     pub(crate) fn into_config(
@@ -203,22 +243,12 @@ impl Arguments {
         if let OutputPlugin::Wal2Json = postgres.pg_slot_output_plugin {
             return Err(ArgumentsError::Wal2Json);
         }
-        if records.full_change {
-            return Err(ArgumentsError::FullChange);
-        }
-        let table_pattern = records.table_pat.map(|pattern| table_pattern(&pattern)).transpose()?;
-        let search_path = environment("PG2K_FORMATTER_PATH");
-        let formatter = FormatterName::parse(&records.formatter)?.locate(executable, search_path.as_deref())?;
-        let options = Options {
-            dbname: postgres.pg_dbname,
-            host: postgres.pg_host,
-            port: postgres.pg_port,
-            user: postgres.pg_user,
-            sslmode: postgres.pg_sslmode,
-        };
+        let RecordChoice { formatter, selection, invalid_text } =
+            records.choose(executable, &environment, Unkeyed::Skip)?;
+        let (settings, slot) = postgres.connection.resolve(&environment)?;
         Ok(Config {
-            postgres: Settings::resolve(options, environment)?,
-            slot: postgres.pg_slot_name.parse()?,
+            postgres: settings,
+            slot,
             slot_action: match (postgres.create_slot, postgres.recreate_slot) {
                 (_, true) => SlotAction::Recreate,
                 (true, false) => SlotAction::Create,
@@ -227,30 +257,12 @@ impl Arguments {
             stream: kinesis.stream_name,
             create_stream: kinesis.create_stream,
             formatter,
-            table_pattern,
-            operations: operations(&records.operations),
+            selection,
+            invalid_text,
             transaction_buffer: running.transaction_buffer.bytes(),
             drain_timeout: Duration::from_secs(running.drain_timeout.into()),
         })
     }
-}
-
-fn table_pattern(pattern: &str) -> Result<Regex, ArgumentsError> {
-    Regex::new(pattern).map_err(|error| {
-        // The last line says what is wrong; those before it draw a picture of where.
-        let reason = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        ArgumentsError::TablePattern { pattern: pattern.to_owned(), reason }
-    })
-}
-
-fn operations(names: &[OperationName]) -> Operations {
-    names.iter().fold(Operations::NONE, |operations, name| match name {
-        OperationName::All => Operations::ALL,
-        OperationName::Insert => Operations { insert: true, ..operations },
-        OperationName::Update => Operations { update: true, ..operations },
-        OperationName::Delete => Operations { delete: true, ..operations },
-        OperationName::Truncate => Operations { truncate: true, ..operations },
-    })
 }
 
 #[cfg(test)]

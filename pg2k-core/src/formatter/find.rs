@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Formatters that come with pg2k, and what pg2kinesis called them.
-const OURS: [(&str, &[&str]); 2] = [("csv", &["CSV"]), ("csv-payload", &["CSVPayload"])];
+const OURS: [(&str, &[&str]); 3] = [("csv", &["CSV"]), ("csv-payload", &["CSVPayload"]), ("json", &[])];
 
 /// A formatter as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
         let error = FormatterName::parse("x.so").expect_err("no such name");
         assert_eq!(
             error.to_string(),
-            "formatter x.so: expected csv, csv-payload, or the path of a library, such as ./x.so"
+            "formatter x.so: expected csv, csv-payload, json, or the path of a library, such as ./x.so"
         );
     }
 

@@ -48,7 +48,10 @@ pub(crate) enum FlowError {
         source: TransactionError,
     },
     /// A change cannot be turned into records.
-    #[error("change {index} of the transaction that ends at {end_lsn}: {source}; nothing from it on is confirmed")]
+    #[error(
+        "change {index} of the transaction that ends at {end_lsn}: {source}; nothing from it on is confirmed{}",
+        remedy(source)
+    )]
     Translate {
         /// The transaction.
         end_lsn: Lsn,
@@ -72,6 +75,15 @@ pub(crate) enum FlowError {
         /// What the record takes, aggregation included.
         bytes: usize,
     },
+}
+
+fn remedy(error: &TranslateError) -> &'static str {
+    match error {
+        TranslateError::KeyColumn { .. } => {
+            "; to give up the whole transaction, advance the slot to its end with pg_replication_slot_advance"
+        }
+        _ => "",
+    }
 }
 
 /// What went through, since the beginning.
@@ -360,7 +372,7 @@ impl<F: Format> Flow<F> {
         let payload = self.chunk.payload(range);
         let progress = self.assembler.push(lsn, payload).map_err(|source| FlowError::Transaction { lsn, source })?;
         match progress {
-            Progress::Gathering | Progress::Standalone => {}
+            Progress::Gathering => {}
             Progress::Ready { header, complete } => self.open = Some(Open { header, next: 0, complete }),
             // A transaction that was handed over before is not needed again, however large.
             Progress::Outgrown(header) if self.handed_over.includes(header.end_lsn) => {}
@@ -421,7 +433,7 @@ impl<F: Format> Flow<F> {
         while let Some((data, key)) = self.translator.records.get(self.next_record) {
             let key = match key {
                 Some(key) => key,
-                None => xid_text(&mut self.key_text, header.xid),
+                None => xid_text(&mut self.key_text, header.xid.unwrap_or_default()),
             };
             match self.lane.push(header.end_lsn, key, data) {
                 Pushed::Taken => {}
@@ -476,7 +488,8 @@ impl<F: Format> Flow<F> {
     }
 }
 
-/// The partition key of records that have none of their own, as in pg2kinesis: the number of the transaction.
+/// The partition key of records that have none of their own, as in pg2kinesis: the number of the transaction; 0, which is no
+/// transaction's, outside of them.
 fn xid_text(text: &mut String, xid: u32) -> &str {
     use std::fmt::Write;
     text.clear();

@@ -3,10 +3,11 @@
 //! Payloads come from a committed transaction, records go to a [`lane`](crate::kinesis::lane). Pure but for the formatter that
 //! it calls. The invariant: the same payloads of the same transaction get the same positions, whatever is filtered out.
 
-use pg2k_abi::{Change, ChangeParts, Column, Operation, Position, RecordBuffer, Value};
+use pg2k_abi::{Change, ChangeParts, Column, Message, Operation, Position, RecordBuffer, Value};
 
-use crate::decode::{DecodeError, Decoder, Event, Relation, RowChange, Truncate, Tuple};
-use crate::relations::{Fate, KeyColumn, Relations, TableName};
+use crate::decode::{self, DecodeError, Decoder, Event, Relation, RowChange, Truncate, Tuple};
+use crate::relations::{Fate, KeyColumn, Published, Relations, TableName};
+use crate::selection::Unkeyed;
 use crate::transaction::Header;
 
 /// Makes records of changes: a loaded formatter, or a test's own.
@@ -19,49 +20,21 @@ pub(crate) trait Format {
     fn format(&mut self, change: Change<'_>, records: &mut RecordBuffer) -> Result<(), pg2k_abi::Error>;
 }
 
-/// The operations that are published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Operations {
-    /// Inserts.
-    pub(crate) insert: bool,
-    /// Updates.
-    pub(crate) update: bool,
-    /// Deletes.
-    pub(crate) delete: bool,
-    /// Truncates.
-    pub(crate) truncate: bool,
-}
-
-impl Operations {
-    /// All of them.
-    pub(crate) const ALL: Self = Self { insert: true, update: true, delete: true, truncate: true };
-    /// None of them.
-    pub(crate) const NONE: Self = Self { insert: false, update: false, delete: false, truncate: false };
-
-    fn contains(self, operation: Operation) -> bool {
-        match operation {
-            Operation::Insert => self.insert,
-            Operation::Update => self.update,
-            Operation::Delete => self.delete,
-            Operation::Truncate => self.truncate,
-            _ => false,
-        }
-    }
-}
-
 /// Why a payload cannot be turned into records.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TranslateError {
     /// It is not in test_decoding's language.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// BEGIN or COMMIT inside a transaction.
-    #[error("expected a change, found BEGIN or COMMIT")]
-    NoChange,
-    /// The row has no column of a name that the catalogs give for the key.
+    /// A payload that begins, ends or prepares a transaction, or is outside of transactions, where a change should be.
+    #[error("expected a change, found {found}")]
+    NoChange {
+        /// What is there.
+        found: &'static str,
+    },
+    /// The row has no column of a name that is known for the key.
     #[error(
-        "{table}: expected the key column {column}, which the catalogs have now, found none in the row: the key was changed after \
-         this change was made; to give up the whole transaction, advance the slot to its end with pg_replication_slot_advance"
+        "{table}: expected the key column {column}, found none in the row: the key is not the one that the row was made with"
     )]
     KeyColumn {
         /// The table.
@@ -69,28 +42,45 @@ pub(crate) enum TranslateError {
         /// The column of the key.
         column: String,
     },
-    /// The formatter failed.
-    #[error("the formatter failed on {operation} of {table}: {message}")]
-    Formatter {
+    /// There is no key, and the user wants that to be an error.
+    #[error("{operation} of {table}: expected a primary key, found none; --unkeyed publish or skip goes on without")]
+    NoKey {
         /// What happened to the row.
         operation: Operation,
         /// The table.
         table: TableName,
+    },
+    /// The formatter failed.
+    #[error("the formatter failed on {operation}{}: {message}", Of(table))]
+    Formatter {
+        /// What happened to the row.
+        operation: Operation,
+        /// The table, unless it is a message.
+        table: Option<TableName>,
         /// What the formatter says.
         message: String,
     },
     /// The formatter wrote more than it may.
     #[error(
-        "the formatter failed on {operation} of {table}: expected at most {limit} bytes of records for a change, found more"
+        "the formatter failed on {operation}{}: expected at most {limit} bytes of records for a change, found more",
+        Of(table)
     )]
     Overflow {
         /// What happened to the row.
         operation: Operation,
-        /// The table.
-        table: TableName,
+        /// The table, unless it is a message.
+        table: Option<TableName>,
         /// What it may write.
         limit: usize,
     },
+}
+
+struct Of<'a>(&'a Option<TableName>);
+
+impl std::fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |table| write!(f, " of {table}"))
+    }
 }
 
 /// What became of a payload.
@@ -110,31 +100,46 @@ const OUTPUT_LIMIT: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Translator<F> {
     formatter: F,
-    operations: Operations,
     relations: Relations,
+    /// Whether the server prints the rows of tables that are being rewritten.
+    prints_rewrites: bool,
     decoder: Decoder,
     columns: Buffers<'static>,
     /// The records of the payload translated last.
     pub(crate) records: RecordBuffer,
-    /// Tables of which a warning about rows without a key was given.
-    warned: Vec<TableName>,
+    /// Tables of which it is settled that deletes do not tell the key.
+    settled: Vec<TableName>,
     /// The change for which the catalogs were asked again, since its row did not fit to the key.
     asked_again: Option<Position>,
 }
 
+/// The first major version that does not print the rows of a table that is being rewritten, as of a table `pg_temp_` and a
+/// number, unless it is asked to.
+const HIDES_REWRITES: u32 = 11;
+
 impl<F: Format> Translator<F> {
-    /// Publishes these operations on these tables with this formatter.
-    pub(crate) fn new(formatter: F, operations: Operations, relations: Relations) -> Self {
+    /// Publishes with this formatter what is to be published of these tables. `server_major` is the major version of the server
+    /// that prints the payloads.
+    pub(crate) fn new(formatter: F, relations: Relations, decoder: Decoder, server_major: u32) -> Self {
         Self {
             formatter,
-            operations,
             relations,
-            decoder: Decoder::default(),
+            prints_rewrites: server_major < HIDES_REWRITES,
+            decoder,
             columns: Buffers::default(),
             records: RecordBuffer::new(OUTPUT_LIMIT),
-            warned: Vec::new(),
+            settled: Vec::new(),
             asked_again: None,
         }
+    }
+
+    /// Goes on with payloads of another server.
+    pub(crate) fn read_from(&mut self, relations: Relations, decoder: Decoder, server_major: u32) {
+        self.relations = relations;
+        self.decoder = decoder;
+        self.prints_rewrites = server_major < HIDES_REWRITES;
+        self.settled.clear();
+        self.asked_again = None;
     }
 
     /// What is known of the tables.
@@ -155,22 +160,26 @@ impl<F: Format> Translator<F> {
         index: &mut u64,
         skip: u64,
     ) -> Result<Translated, TranslateError> {
-        let Self { formatter, operations, relations, decoder, columns, records, warned, asked_again } = self;
+        let Self { formatter, relations, prints_rewrites, decoder, columns, records, settled, asked_again } = self;
         records.clear();
-        let mut publish = Publish { formatter, header, records, warned };
+        let mut publish = Publish { formatter, header, records, settled, unkeyed: relations.selection().unkeyed };
         match decoder.decode(payload)? {
             Event::Row(row) => {
-                if *index >= skip && operations.contains(row.operation) {
-                    match relations.fate(row.relation) {
+                let is_selected = relations.selection().operations.contains(row.operation);
+                if *index >= skip && is_selected && !(*prints_rewrites && is_rewrite(row.relation)) {
+                    match relations.fate(row.relation, row.layout) {
                         Err(unknown) => return Ok(Translated::Unknown(unknown)),
-                        Ok(Fate::LeftOut) => {}
-                        Ok(Fate::Published(key)) => {
+                        Ok(Fate::Filtered | Fate::Skipped) => {}
+                        Ok(Fate::Refused) => {
+                            return Err(TranslateError::NoKey { operation: row.operation, table: table(row.relation) });
+                        }
+                        Ok(Fate::Published(published)) => {
                             let mut buffers = std::mem::take(columns);
                             let position = Position { end_lsn: header.end_lsn, index: *index };
                             let final_answer = *asked_again == Some(position);
-                            let published = publish.row(&row, key, *index, final_answer, &mut buffers);
+                            let fit = publish.row(&row, published, *index, final_answer, &mut buffers);
                             *columns = buffers.recycle();
-                            if published? == Fit::Stale {
+                            if fit? == Fit::Stale {
                                 *asked_again = Some(position);
                                 return Ok(Translated::Unknown(table(row.relation)));
                             }
@@ -180,25 +189,50 @@ impl<F: Format> Translator<F> {
                 *index += 1;
             }
             Event::Truncate(truncate) => {
+                let is_selected = relations.selection().operations.truncate;
                 for relation in truncate.relations() {
-                    if let (true, Err(unknown)) = (operations.truncate, relations.fate(relation)) {
+                    if let (true, Err(unknown)) = (is_selected, relations.fate(relation, None)) {
                         return Ok(Translated::Unknown(unknown));
                     }
                 }
                 for relation in truncate.relations() {
-                    let published = operations.truncate && matches!(relations.fate(relation), Ok(Fate::Published(_)));
-                    if *index >= skip && published {
-                        publish.truncate(&truncate, relation, *index)?;
+                    if *index >= skip && is_selected {
+                        match relations.fate(relation, None) {
+                            Ok(Fate::Published(_)) => publish.truncate(&truncate, relation, *index)?,
+                            Ok(Fate::Refused) => {
+                                let operation = Operation::Truncate;
+                                return Err(TranslateError::NoKey { operation, table: table(relation) });
+                            }
+                            Ok(Fate::Filtered | Fate::Skipped) | Err(_) => {}
+                        }
                     }
                     *index += 1;
                 }
             }
-            // Counted, so that positions are the same when messages are published too.
-            Event::Message(message) => *index += u64::from(message.transactional),
-            _ => return Err(TranslateError::NoChange),
+            Event::Message(decode::Message { transactional, prefix, content }) => {
+                let message = Message { transactional, prefix, content };
+                if !message.transactional && header.xid.is_some() {
+                    return Err(TranslateError::NoChange { found: "a message that is not transactional" });
+                }
+                if *index >= skip && relations.selection().contains_message(&message) {
+                    publish.message(message, *index)?;
+                }
+                *index += 1;
+            }
+            Event::Begin { .. } => return Err(TranslateError::NoChange { found: "BEGIN" }),
+            Event::Commit { .. } => return Err(TranslateError::NoChange { found: "COMMIT" }),
+            Event::Prepare { .. } | Event::CommitPrepared { .. } | Event::RollbackPrepared { .. } => {
+                return Err(TranslateError::NoChange { found: "a step of a two-phase commit" });
+            }
         }
         Ok(Translated::Done)
     }
+}
+
+/// Whether the name is that of a table being rewritten: `pg_temp_` and the table's OID.
+fn is_rewrite(relation: Relation<'_>) -> bool {
+    let oid = relation.table.strip_prefix("pg_temp_").unwrap_or_default();
+    !oid.is_empty() && oid.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Columns of one change, in the form in which a formatter sees them.
@@ -231,11 +265,20 @@ enum Fit {
     Stale,
 }
 
+/// What to do about a row of which the key is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WithoutKey {
+    AskAgain,
+    LeaveOut,
+    Publish,
+}
+
 struct Publish<'f, F> {
     formatter: &'f mut F,
     header: &'f Header,
     records: &'f mut RecordBuffer,
-    warned: &'f mut Vec<TableName>,
+    settled: &'f mut Vec<TableName>,
+    unkeyed: Unkeyed,
 }
 
 impl<F: Format> Publish<'_, F> {
@@ -243,54 +286,78 @@ impl<F: Format> Publish<'_, F> {
     fn row<'a>(
         &mut self,
         row: &RowChange<'a>,
-        key: &mut [KeyColumn],
+        published: &mut Published,
         index: u64,
         final_answer: bool,
         buffers: &mut Buffers<'a>,
     ) -> Result<Fit, TranslateError> {
         let Buffers { new, old, key: key_values, old_key } = buffers;
+        let Published { key, virtual_columns } = published;
         new.extend(row.new.columns());
         old.extend(row.old.iter().flat_map(Tuple::columns));
+        if !virtual_columns.is_empty() {
+            let is_false = |column: &Column<'_>| {
+                column.value() == Value::Null && virtual_columns.iter().any(|name| name == column.name())
+            };
+            new.retain(|column| !is_false(column));
+        }
         let missing = match row.operation {
             Operation::Delete => pick(key, key_values, |column| find(column, old)),
             // A key value that is large and unchanged is in the old key, if anywhere.
             _ => pick(key, key_values, |column| find(column, new).or_else(|| find(column, old))),
         };
         if let Some(missing) = missing {
-            return self.without_key(row, missing, final_answer);
+            match self.without_key(row, missing, final_answer)? {
+                WithoutKey::AskAgain => return Ok(Fit::Stale),
+                WithoutKey::LeaveOut => return Ok(Fit::Fits),
+                WithoutKey::Publish => key_values.clear(),
+            }
         }
         let changes_key = row.operation == Operation::Update
+            && !key_values.is_empty()
             && pick(key, old_key, |column| find(column, old)).is_none()
             && old_key.iter().map(Column::value).ne(key_values.iter().map(Column::value));
         let parts = ChangeParts {
             key: key_values,
             old_key: changes_key.then_some(old_key.as_slice()),
             columns: new,
-            old_columns: (!old.is_empty() || row.operation == Operation::Delete).then_some(old.as_slice()),
+            old_columns: row.old.as_ref().map(|_| old.as_slice()),
             ..self.parts(row.operation, row.relation, index)
         };
         self.format(&parts).map(|()| Fit::Fits)
     }
 
     /// Decides about a row that lacks this column of the key.
-    fn without_key(&mut self, row: &RowChange<'_>, column: String, final_answer: bool) -> Result<Fit, TranslateError> {
+    fn without_key(
+        &mut self,
+        row: &RowChange<'_>,
+        column: String,
+        final_answer: bool,
+    ) -> Result<WithoutKey, TranslateError> {
         let table = table(row.relation);
         let is_delete = row.operation == Operation::Delete;
-        if is_delete && self.warned.contains(&table) {
-            return Ok(Fit::Fits);
-        }
-        if !final_answer {
-            return Ok(Fit::Stale);
+        let is_settled = is_delete && self.settled.contains(&table);
+        if !is_settled && !final_answer {
+            return Ok(WithoutKey::AskAgain);
         }
         if !is_delete {
             return Err(TranslateError::KeyColumn { table, column });
         }
-        tracing::warn!(
-            %table,
-            "deletes do not tell the primary key, because of the table's replica identity; they are not published"
-        );
-        self.warned.push(table);
-        Ok(Fit::Fits)
+        let decision = match self.unkeyed {
+            Unkeyed::Skip => WithoutKey::LeaveOut,
+            Unkeyed::Publish => WithoutKey::Publish,
+            Unkeyed::Fail => return Err(TranslateError::NoKey { operation: row.operation, table }),
+        };
+        if !is_settled {
+            if decision == WithoutKey::LeaveOut {
+                tracing::warn!(
+                    %table,
+                    "deletes do not tell the primary key, because of the table's replica identity; they are not published"
+                );
+            }
+            self.settled.push(table);
+        }
+        Ok(decision)
     }
 
     fn truncate(&mut self, truncate: &Truncate<'_>, relation: Relation<'_>, index: u64) -> Result<(), TranslateError> {
@@ -302,11 +369,17 @@ impl<F: Format> Publish<'_, F> {
         self.format(&parts)
     }
 
+    fn message(&mut self, message: Message<'_>, index: u64) -> Result<(), TranslateError> {
+        let nowhere = Relation { qualified: "", schema: "", table: "" };
+        let parts = ChangeParts { message: Some(message), ..self.parts(Operation::Message, nowhere, index) };
+        self.format(&parts)
+    }
+
     fn parts<'a>(&self, operation: Operation, relation: Relation<'a>, index: u64) -> ChangeParts<'a> {
         let position = Position { end_lsn: self.header.end_lsn, index };
         ChangeParts {
-            xid: Some(self.header.xid),
-            committed_at: Some(self.header.committed_at),
+            xid: self.header.xid,
+            committed_at: self.header.committed_at,
             ..ChangeParts::new(position, operation, relation.schema, relation.table)
         }
     }
@@ -314,7 +387,8 @@ impl<F: Format> Publish<'_, F> {
     fn format(&mut self, parts: &ChangeParts<'_>) -> Result<(), TranslateError> {
         let result = Change::with(parts, |change| self.formatter.format(change, self.records));
         let operation = parts.operation;
-        let table = || TableName { schema: parts.schema.to_owned(), table: parts.table.to_owned() };
+        let name = || TableName { schema: parts.schema.to_owned(), table: parts.table.to_owned() };
+        let table = || parts.message.is_none().then(name);
         if self.records.overflowed() {
             return Err(TranslateError::Overflow { operation, table: table(), limit: self.records.limit() });
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Row};
 
 use super::failure::QueryError;
+use crate::decode::{Encoding, UnknownEncoding};
 
 /// The oldest server that this was tried with, as `server_version_num` counts: 10.
 const OLDEST_VERSION: i32 = 10_00_00;
@@ -27,15 +28,6 @@ pub(crate) struct Server {
     pub(crate) database: String,
 }
 
-/// The encodings in which a payload can be published as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// UTF-8.
-    Utf8,
-    /// Bytes without a meaning to the server; most often UTF-8.
-    SqlAscii,
-}
-
 /// A server that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PreflightError {
@@ -49,10 +41,8 @@ pub(crate) enum PreflightError {
         "role {role:?}: expected the REPLICATION attribute, found it without; as a superuser run: ALTER ROLE {quoted} REPLICATION (on RDS and Aurora: GRANT rds_replication TO {quoted})"
     )]
     Role { role: String, quoted: String },
-    #[error(
-        "server_encoding of database {database:?}: expected UTF8 or SQL_ASCII, found {found}, which is not supported yet"
-    )]
-    Encoding { database: String, found: String },
+    #[error("server_encoding of database {database:?}")]
+    Encoding { database: String, source: UnknownEncoding },
     #[error("server settings")]
     Query(#[from] QueryError),
 }
@@ -117,10 +107,9 @@ fn judge(found: Found) -> Result<Server, PreflightError> {
     if !found.may {
         return Err(PreflightError::Role { role: found.role, quoted: found.quoted });
     }
-    let encoding = match found.encoding.as_str() {
-        "UTF8" => Encoding::Utf8,
-        "SQL_ASCII" => Encoding::SqlAscii,
-        _ => return Err(PreflightError::Encoding { database: found.database, found: found.encoding }),
+    let encoding = match found.encoding.parse() {
+        Ok(encoding) => encoding,
+        Err(source) => return Err(PreflightError::Encoding { database: found.database, source }),
     };
     Ok(Server {
         version: found.version_num,
@@ -182,7 +171,10 @@ mod tests {
         let role = error(Found { may: false, ..found() });
         assert!(role.contains("ALTER ROLE \"Ann\" REPLICATION"), "{role}");
         assert!(role.contains("GRANT rds_replication TO \"Ann\""), "{role}");
-        let encoding = error(Found { encoding: "LATIN1".to_owned(), ..found() });
-        assert!(encoding.contains("\"shop\": expected UTF8 or SQL_ASCII, found LATIN1"), "{encoding}");
+        let encoding = error(Found { encoding: "EUC_TW".to_owned(), ..found() });
+        assert!(encoding.contains("\"shop\""), "{encoding}");
+        let source = judge(Found { encoding: "EUC_TW".to_owned(), ..found() }).unwrap_err();
+        let source = std::error::Error::source(&source).map(ToString::to_string).unwrap_or_default();
+        assert!(source.contains("expected one of UTF8") && source.contains("found \"EUC_TW\""), "{source}");
     }
 }

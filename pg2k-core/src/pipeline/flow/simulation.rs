@@ -10,10 +10,13 @@ use pg2k_abi::Lsn;
 
 use super::tests::{CONFIRMED, Lines, lines};
 use super::*;
-use crate::pipeline::translate::{Operations, Translator};
+use crate::decode::Decoder;
+use crate::pipeline::translate::Translator;
 use crate::relations::Relations;
+use crate::selection::Selection;
 
-/// A committed transaction: its payloads from BEGIN to COMMIT, and the records that it has to become.
+/// A committed transaction, or a message outside of transactions: its payloads from BEGIN to COMMIT, and the records that it has to
+/// become.
 struct Committed {
     begin_lsn: Lsn,
     end_lsn: Lsn,
@@ -29,10 +32,20 @@ fn history(random: &mut Rng, copies: usize) -> Vec<Committed> {
             let begin_lsn = Lsn::new(lsn + random.u64(1..20));
             lsn += 100;
             let end_lsn = Lsn::new(lsn);
+            if random.u8(..8) == 0 {
+                let payloads = vec!["message: transactional: 0 prefix: m, sz: 1 content:x".to_owned()];
+                let records = (0..copies).map(|copy| format!("{end_lsn}/0 MESSAGE m {copy}")).collect();
+                return Committed { begin_lsn, end_lsn, payloads, records };
+            }
             let mut payloads = vec![format!("BEGIN {number}")];
             let mut records = Vec::new();
             for index in 0..changes {
-                let table = *random.choice(&["t", "new", "unkeyed"]).expect("a table");
+                let table = *random.choice(&["t", "new", "unkeyed", ""]).expect("a table");
+                if table.is_empty() {
+                    payloads.push("message: transactional: 1 prefix: m, sz: 1 content:x".to_owned());
+                    records.extend((0..copies).map(|copy| format!("{end_lsn}/{index} MESSAGE m {copy}")));
+                    continue;
+                }
                 payloads.push(format!("table s.{table}: INSERT: id[integer]:{index}"));
                 if table != "unkeyed" {
                     records.extend((0..copies).map(|copy| format!("{end_lsn}/{index} INSERT {table} {index} {copy}")));
@@ -257,7 +270,7 @@ impl World {
     fn look_up(&mut self) {
         if let Some(table) = self.flow.wants_lookup().cloned() {
             let unkeyed = table.table == "unkeyed";
-            let said = if unkeyed { Catalogued::Unkeyed } else { Catalogued::Keyed(vec!["id".to_owned()]) };
+            let said = if unkeyed { Catalogued::unkeyed() } else { Catalogued::keyed(&["id"]) };
             self.apply(Event::Looked(table, said));
             self.flow.allow_doubt();
         }
@@ -310,9 +323,9 @@ impl World {
 
 fn new_flow(copies: usize, confirmed: Lsn, transaction_buffer: usize, max_record_size: usize) -> Flow<Lines> {
     let name = |table: &str| TableName { schema: "s".to_owned(), table: table.to_owned() };
-    let catalog =
-        HashMap::from([(name("t"), Catalogued::Keyed(vec!["id".to_owned()])), (name("unkeyed"), Catalogued::Unkeyed)]);
-    let translator = Translator::new(Lines::numbered(copies), Operations::ALL, Relations::new(None, catalog));
+    let catalog = HashMap::from([(name("t"), Catalogued::keyed(&["id"])), (name("unkeyed"), Catalogued::unkeyed())]);
+    let relations = Relations::new(Selection::rows_and_messages(), catalog);
+    let translator = Translator::new(Lines::numbered(copies), relations, Decoder::default(), 18);
     Flow::new(translator, confirmed, transaction_buffer, max_record_size)
 }
 

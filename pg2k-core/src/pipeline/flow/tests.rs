@@ -4,8 +4,9 @@ use std::fmt::Write;
 use pg2k_abi::{Change, Error, RecordBuffer, Records, Value};
 
 use super::*;
-use crate::pipeline::translate::Operations;
+use crate::decode::Decoder;
 use crate::relations::Relations;
+use crate::selection::Selection;
 
 /// What the slot has confirmed when a test begins.
 pub(super) const CONFIRMED: Lsn = Lsn::ZERO;
@@ -29,6 +30,9 @@ impl Format for Lines {
             for (operation, key) in change.by_key() {
                 let mut record = records.record();
                 write!(record, "{} {operation} {}", change.position(), change.table())?;
+                if let Some(message) = change.message() {
+                    write!(record, "{}", message.prefix)?;
+                }
                 for column in key {
                     let Value::Text(text) = column.value() else { return Err(Error::new("no key")) };
                     write!(record, " {text}")?;
@@ -46,11 +50,12 @@ impl Format for Lines {
 fn flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flow<Lines> {
     let name = |table: &str| TableName { schema: "s".to_owned(), table: table.to_owned() };
     let catalog = HashMap::from([
-        (name("t"), Catalogued::Keyed(vec!["id".to_owned()])),
-        (name("two"), Catalogued::Keyed(vec!["b".to_owned(), "a".to_owned()])),
-        (name("unkeyed"), Catalogued::Unkeyed),
+        (name("t"), Catalogued::keyed(&["id"])),
+        (name("two"), Catalogued::keyed(&["b", "a"])),
+        (name("unkeyed"), Catalogued::unkeyed()),
     ]);
-    let translator = Translator::new(Lines { copies, numbered: false }, Operations::ALL, Relations::new(None, catalog));
+    let relations = Relations::new(Selection::rows_and_messages(), catalog);
+    let translator = Translator::new(Lines { copies, numbered: false }, relations, Decoder::default(), 18);
     Flow::new(translator, CONFIRMED, transaction_buffer, max_record_size)
 }
 
@@ -180,7 +185,7 @@ fn an_unknown_table_waits_for_the_catalogs() {
     assert_eq!(table.to_string(), "s.new");
     assert!(!flow.wants_input());
     assert_eq!(acknowledge(&mut flow), ["0/64/0 INSERT t 1"]);
-    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    apply(&mut flow, Event::Looked(table, Catalogued::keyed(&["id"])));
     assert_eq!(acknowledge(&mut flow), ["0/64/1 INSERT new 2", "0/64/2 INSERT t 1"]);
     assert_eq!((flow.wants_lookup(), flow.confirmable()), (None, Lsn::new(100)));
 }
@@ -257,7 +262,21 @@ fn truncated_tables_are_changes_of_their_own() {
 fn messages_count_in_positions() {
     let mut flow = flow(1, 1_000, 1 << 20);
     apply(&mut flow, transaction(7, 100, &["message: transactional: 1 prefix: p, sz: 1 content:x", INSERT]));
-    assert_eq!(acknowledge(&mut flow), ["0/64/1 INSERT t 1"]);
+    assert_eq!(acknowledge(&mut flow), ["0/64/0 MESSAGE p", "0/64/1 INSERT t 1"]);
+}
+
+#[test]
+fn a_message_outside_of_transactions_is_confirmed_by_itself() {
+    let mut flow = flow(1, 1_000, 1 << 20);
+    let message = "message: transactional: 0 prefix: p, sz: 1 content:x";
+    apply(&mut flow, chunk(&[(100, message)]));
+    assert_eq!(flow.confirmable(), CONFIRMED);
+    assert_eq!(acknowledge(&mut flow), ["0/64/0 MESSAGE p"]);
+    assert_eq!(flow.confirmable(), Lsn::new(100));
+    // Read again, it is known.
+    apply(&mut flow, Event::Started);
+    apply(&mut flow, chunk(&[(100, message), (200, message)]));
+    assert_eq!(acknowledge(&mut flow), ["0/C8/0 MESSAGE p"]);
 }
 
 #[test]
@@ -294,7 +313,7 @@ fn a_row_that_does_not_fit_to_the_key_makes_the_catalogs_be_asked_again() {
         let mut flow = flow(1, 1_000, 1 << 20);
         apply(&mut flow, transaction(7, 100, &["table s.t: INSERT: renamed[integer]:1"]));
         let table = flow.wants_lookup().expect("a look-up").clone();
-        match (flow.apply(Event::Looked(table, Catalogued::Keyed(vec![key.to_owned()]))), expected) {
+        match (flow.apply(Event::Looked(table, Catalogued::keyed(&[key]))), expected) {
             (Ok(()), Some(record)) => assert_eq!(acknowledge(&mut flow), [record]),
             (Err(error), None) => assert!(error.to_string().contains("s.t: expected the key column id"), "{error}"),
             (other, _) => panic!("{key}: {other:?}"),
@@ -350,12 +369,12 @@ fn a_table_that_gets_its_key_later_is_published_from_then_on() {
     let insert = "table s.new: INSERT: id[integer]:1";
     apply(&mut flow, transaction(7, 100, &[insert]));
     let table = flow.wants_lookup().expect("a look-up").clone();
-    apply(&mut flow, Event::Looked(table.clone(), Catalogued::Unkeyed));
+    apply(&mut flow, Event::Looked(table.clone(), Catalogued::unkeyed()));
     // ALTER TABLE s.new ADD PRIMARY KEY (id): DDL alone is an empty transaction.
     apply(&mut flow, transaction(8, 200, &[]));
     apply(&mut flow, transaction(9, 300, &[insert]));
     assert_eq!(flow.wants_lookup(), Some(&table));
-    apply(&mut flow, Event::Looked(table.clone(), Catalogued::Unkeyed));
+    apply(&mut flow, Event::Looked(table.clone(), Catalogued::unkeyed()));
     // The next empty transaction has to wait until a look-up is allowed again.
     apply(&mut flow, transaction(10, 400, &[]));
     apply(&mut flow, transaction(11, 500, &[insert]));
@@ -363,7 +382,7 @@ fn a_table_that_gets_its_key_later_is_published_from_then_on() {
     flow.allow_doubt();
     apply(&mut flow, transaction(12, 600, &[insert]));
     assert_eq!(flow.wants_lookup(), Some(&table));
-    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    apply(&mut flow, Event::Looked(table, Catalogued::keyed(&["id"])));
     assert_eq!(acknowledge(&mut flow), ["0/258/0 INSERT new 1"]);
 }
 
@@ -373,7 +392,7 @@ fn deletes_that_do_not_tell_the_key_are_left_out() {
     let delete = "table s.t: DELETE: (no-tuple-data)";
     apply(&mut flow, transaction(7, 100, &[delete, INSERT, delete]));
     let table = flow.wants_lookup().expect("the catalogs may know better").clone();
-    apply(&mut flow, Event::Looked(table, Catalogued::Keyed(vec!["id".to_owned()])));
+    apply(&mut flow, Event::Looked(table, Catalogued::keyed(&["id"])));
     assert_eq!((acknowledge(&mut flow), flow.wants_lookup()), (vec!["0/64/1 INSERT t 1".to_owned()], None));
     assert_eq!(flow.confirmable(), Lsn::new(100));
 }
@@ -382,7 +401,10 @@ fn deletes_that_do_not_tell_the_key_are_left_out() {
 fn a_record_that_the_stream_does_not_take_is_an_error() {
     let mut flow = flow(1, 10_000, 300);
     let large = format!("table s.t: INSERT: id[text]:'{}'", "x".repeat(300));
-    let error = flow.apply(transaction(7, 100, &[INSERT, &large])).expect_err("too large");
+    apply(&mut flow, transaction(7, 100, &[INSERT, &large]));
+    // Its columns are others than those of the row before.
+    let table = flow.wants_lookup().expect("the key may be another").clone();
+    let error = flow.apply(Event::Looked(table, Catalogued::keyed(&["id"]))).expect_err("too large");
     assert!(
         error
             .to_string()
