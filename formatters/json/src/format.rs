@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use pg2k_abi::{Change, Column, Error, Message, Operation, Record, Records, Value};
+use pg2k_abi::{Change, Column, Error, Message, Operation, Record, Records, Timestamp, Value};
 
 use crate::literal;
 
@@ -28,9 +28,34 @@ impl Values {
     }
 }
 
-pub(crate) fn format(change: Change<'_>, values: Values, records: &mut Records<'_>) -> Result<(), Error> {
+/// The time that was printed last. The changes of a transaction share it, and printing it takes longer than all the rest of
+/// a small record.
+#[derive(Debug, Default)]
+pub(crate) struct PrintedTime {
+    time: Option<Timestamp>,
+    text: String,
+}
+
+impl PrintedTime {
+    fn text(&mut self, time: Timestamp) -> Result<&str, fmt::Error> {
+        if self.time != Some(time) {
+            self.time = None;
+            self.text.clear();
+            write!(self.text, "{time}")?;
+            self.time = Some(time);
+        }
+        Ok(&self.text)
+    }
+}
+
+pub(crate) fn format(
+    change: Change<'_>,
+    values: Values,
+    time: &mut PrintedTime,
+    records: &mut Records<'_>,
+) -> Result<(), Error> {
     let mut record = records.record();
-    head(&mut record, change)?;
+    head(&mut record, change, time)?;
     match (change.operation(), change.message()) {
         (Operation::Insert | Operation::Update | Operation::Delete | Operation::Truncate, None) => {
             of_table(&mut record, change, values)?;
@@ -47,14 +72,16 @@ pub(crate) fn format(change: Change<'_>, values: Values, records: &mut Records<'
 }
 
 /// Writes what every change has.
-fn head(record: &mut Record<'_>, change: Change<'_>) -> fmt::Result {
+fn head(record: &mut Record<'_>, change: Change<'_>, time: &mut PrintedTime) -> fmt::Result {
     let position = change.position();
     write!(record, "{{\"lsn\":\"{}\",\"index\":{}", position.end_lsn, position.index)?;
     if let Some(xid) = change.xid() {
         write!(record, ",\"xid\":{xid}")?;
     }
     if let Some(committed_at) = change.committed_at() {
-        write!(record, ",\"committed_at\":\"{committed_at}\"")?;
+        record.push(b",\"committed_at\":\"")?;
+        record.push(time.text(committed_at)?.as_bytes())?;
+        record.push(b"\"")?;
     }
     record.push(b",\"op\":\"")?;
     record.push(change.operation().as_str().as_bytes())?;

@@ -45,20 +45,21 @@ mod literal;
 
 use pg2k_abi::{Change, Error, Formatter, Options, Records, export_formatter};
 
-use format::Values;
+use format::{PrintedTime, Values};
 
 struct Json {
     values: Values,
+    time: PrintedTime,
 }
 
 impl Formatter for Json {
     fn new(options: Options<'_>) -> Result<Self, Error> {
         options.expect_only(&["values"])?;
-        Ok(Self { values: Values::of_option(options.get("values"))? })
+        Ok(Self { values: Values::of_option(options.get("values"))?, time: PrintedTime::default() })
     }
 
     fn format(&mut self, change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {
-        format::format(change, self.values, records)
+        format::format(change, self.values, &mut self.time, records)
     }
 }
 

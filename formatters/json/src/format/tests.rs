@@ -7,7 +7,8 @@ const TEXT: fn(&'static str) -> Value<'static> = Value::Text;
 
 fn formatted(parts: &ChangeParts<'_>, values: Values) -> Result<String, String> {
     let mut buffer = RecordBuffer::new(1_000_000);
-    Change::with(parts, |change| format(change, values, &mut Records::new(&mut buffer)))
+    let mut time = PrintedTime::default();
+    Change::with(parts, |change| format(change, values, &mut time, &mut Records::new(&mut buffer)))
         .map_err(|error| error.to_string())?;
     let mut records = buffer.iter().map(|(data, _)| String::from_utf8(data.to_vec()).expect("text"));
     let (record, more) = (records.next().expect("a record"), records.next());
@@ -161,6 +162,14 @@ fn a_message_outside_of_transactions() {
             r#""prefix":"","transactional":false,"content":"x"}"#
         ))
     );
+}
+
+#[test]
+fn a_time_is_printed_again_when_it_changes() {
+    let (mut time, begin) = (PrintedTime::default(), Timestamp::from_unix_micros(0));
+    for at in [begin, begin, Timestamp::from_unix_micros(1), begin] {
+        assert_eq!(time.text(at), Ok(at.to_string().as_str()));
+    }
 }
 
 #[test]
