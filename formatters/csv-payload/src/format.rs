@@ -1,10 +1,10 @@
-//! A change in, heads and JSON objects out.
+//! A change in, records of its operation and key out.
 
 use std::fmt::Write as _;
-use std::io;
 
 use pg2k_abi::{Change, Column, Error, Operation, Record, Records, Value};
-use serde_json::ser::Formatter as Style;
+
+use crate::dumps::string;
 
 pub(crate) fn format(change: Change<'_>, records: &mut Records<'_>) -> Result<(), Error> {
     // A message changes no row; these records are of rows alone.
@@ -48,36 +48,6 @@ fn text<'a>(column: &Column<'a>) -> Result<&'a str, Error> {
         Value::Null | Value::Unchanged => {
             Err(Error::new(format!("key column {}: expected a value, found none", column.name())))
         }
-    }
-}
-
-/// Writes one JSON string made of these parts.
-fn string(record: &mut Record<'_>, parts: &[&str]) -> Result<(), Error> {
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if parts.iter().all(|part| part.bytes().all(plain)) {
-        record.push(b"\"")?;
-        parts.iter().try_for_each(|part| record.push(part.as_bytes()))?;
-        record.push(b"\"")?;
-    } else {
-        let mut serializer = serde_json::Serializer::with_formatter(record, Ascii);
-        serde::Serializer::serialize_str(&mut serializer, &parts.concat())?;
-    }
-    Ok(())
-}
-
-/// JSON strings as Python's `json.dumps` writes them: what is not printable ASCII as the escapes of its UTF-16.
-struct Ascii;
-
-impl Style for Ascii {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        for character in fragment.chars() {
-            let mut units = [0; 2];
-            match u8::try_from(character) {
-                Ok(byte @ b' '..=b'~') => writer.write_all(&[byte])?,
-                _ => character.encode_utf16(&mut units).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -134,22 +104,5 @@ mod tests {
             objects("t", Operation::Truncate, &[], None),
             [r#"0,CDC,{"xid": "739", "table": "public.t", "operation": "TRUNCATE", "pkey": ""}"#]
         );
-    }
-
-    /// What `json.dumps` of Python 3.11 prints for the same strings.
-    #[test]
-    fn strings_as_python_writes_them() {
-        for (value, json) in [
-            ("say \"x\" \\", r#""say \"x\" \\""#),
-            ("a\tb\nc\rd\u{8}e\u{c}f\u{1}g\u{7f}", r#""a\tb\nc\rd\be\ff\u0001g\u007f""#),
-            ("é €", r#""\u00e9 \u20ac""#),
-            ("😀", r#""\ud83d\ude00""#),
-            ("/", r#""/""#),
-            ("", r#""""#),
-        ] {
-            let expected =
-                format!(r#"0,CDC,{{"xid": "739", "table": "public.t", "operation": "DELETE", "pkey": {json}}}"#);
-            assert_eq!(objects("t", Operation::Delete, &[value], None), [expected]);
-        }
     }
 }
