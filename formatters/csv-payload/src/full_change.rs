@@ -322,7 +322,12 @@ mod tests {
             assert_change(
                 &ChangeParts { old_columns: Some(&old), ..parts(Operation::Delete) },
                 &format!(
-                    r#"{{"kind": "delete", "schema": "public", "table": "t", "oldkeys": {{"keynames": ["c"], "keytypes": ["{printed_type}"], "keyvalues": [{value}]}}}}"#
+                    concat!(
+                        r#"{{"kind": "delete", "schema": "public", "table": "t", "oldkeys": {{"keynames": ["c"], "#,
+                        r#""keytypes": ["{printed_type}"], "keyvalues": [{value}]}}}}"#
+                    ),
+                    printed_type = printed_type,
+                    value = value,
                 ),
             );
         }

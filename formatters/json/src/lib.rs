@@ -34,7 +34,7 @@
 //!   literals, with PostgreSQL's digits (`NaN` and the infinities, which JSON lacks, as strings); `json` and `jsonb` as JSON,
 //!   as PostgreSQL prints it, without the whitespace between tokens; everything else as a string of the text that PostgreSQL
 //!   prints: `numeric` too, whose digits a JSON parser would lose, and arrays, domains, composites. `bigint` is beyond what
-//!   JavaScript's numbers hold exactly.
+//!   JavaScript's numbers hold exactly. The `null` of `json` looks like SQL's.
 //! - `text`: null as `null`, everything else as a string of the text that PostgreSQL prints.
 //!
 //! Strings are UTF-8; only quotes, backslashes and control characters are escaped. Inside of `json` values stands what was
