@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows pg2k at work, on this machine alone: a throwaway PostgreSQL server, a local Kinesis endpoint, and three programs
-# that publish the same changes in three formats.
+# Shows pg2k at work, on this machine alone: a throwaway PostgreSQL server, a local Kinesis endpoint, and four programs
+# that publish the same changes in four formats.
 #
 # Installs what is missing (PostgreSQL, a C compiler for the linker), and leaves nothing running. Works from any directory.
 set -euo pipefail
@@ -10,9 +10,9 @@ cd "$root"
 # shellcheck source=tests/install.sh
 . tests/install.sh
 
-formats=(csv csv-payload custom)
+formats=(csv csv-payload json custom)
 # Records of the workload below: the first two formats tell an update of a key as two records.
-declare -A expected=([csv]=8 [csv-payload]=8 [custom]=7)
+declare -A expected=([csv]=8 [csv-payload]=8 [json]=7 [custom]=7)
 
 say() {
     printf '\n== %s ==\n' "$*"

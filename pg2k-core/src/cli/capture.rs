@@ -9,8 +9,7 @@ use super::{ArgumentsError, ConnectionArguments, HelpArguments};
 use crate::postgres::settings::Settings;
 use crate::postgres::slot::SlotName;
 
-/// Writes the payloads that a slot has now, without consuming them: a JSON object a line, for pg2k format, for the tests of
-/// a formatter, or for a bug report. They hold row data.
+/// Writes the payloads that a slot has now to a file, without consuming them
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true, after_help = AFTER_HELP)]
 pub(crate) struct CaptureArguments {
@@ -27,6 +26,7 @@ pub(crate) struct CaptureArguments {
 }
 
 const AFTER_HELP: &str = "\
+It writes a JSON object a line, for pg2k format: to develop a formatter, or for a bug report. The payloads hold row data.
 The slot must not be in use: stop the pg2k that reads it first. The server decodes all that it writes into a temporary file first;
 with --limit it stops early, at the end of a transaction.
 

@@ -10,8 +10,7 @@ use super::{ArgumentsError, HelpArguments};
 use crate::decode::{Encoding, InvalidText};
 use crate::selection::{Selection, Unkeyed};
 
-/// Turns captured payloads into records: the decoder and a formatter, without a server. Reads lines such as
-/// {"lsn":"0/16B3748","data":"BEGIN 739"}, as pg2k capture writes them, and writes each record followed by a newline.
+/// Turns captured payloads into records, without a server
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true, after_help = AFTER_HELP)]
 pub(crate) struct FormatArguments {
@@ -44,7 +43,8 @@ struct PayloadArguments {
 }
 
 const AFTER_HELP: &str = "\
-A bad payload is reported on standard error as FILE:LINE: and what is wrong.
+It reads lines such as {\"lsn\":\"0/16B3748\",\"data\":\"BEGIN 739\"}, as pg2k capture writes them, and writes each record followed by a
+newline. Changes wait in memory for the COMMIT that gives them their position. A bad payload is reported on standard error as FILE:LINE: and what is wrong.
 Exit codes: 0 all is well, 1 a bad payload or a file that cannot be read, 2 wrong use or configuration.
 
 Example: pg2k capture -d shop -s orders > orders.jsonl && pg2k format -f ./libmyformat.so orders.jsonl";
