@@ -153,7 +153,7 @@ async fn publish(config: Config, formatter: LoadedFormatter) -> Result<Ending, E
     };
     let relations = Relations::new(config.selection, prepared.keys);
     let decoder = Decoder::new(prepared.dialect.encoding, config.invalid_text);
-    let translator = Translator::new(formatter, relations, decoder, prepared.dialect.major());
+    let translator = Translator::new(formatter, relations, decoder, Some(prepared.dialect.major()));
     let confirmed = prepared.confirmed;
     let flow = Flow::new(translator, confirmed, config.transaction_buffer, prepared.max_record_size);
     let source = Source::start(config.postgres, config.slot, prepared.wal_sender_timeout)

@@ -31,7 +31,7 @@ struct PayloadArguments {
     /// Encoding of the database that printed them, by PostgreSQL's name [default: what the file says, else UTF8]
     #[arg(long, value_name = "NAME")]
     encoding: Option<Encoding>,
-    /// Version of the server that printed them, such as 11 or 17.10 [default: what the file says, else the newest]
+    /// Version of the server that printed them, such as 11 or 17.10 [default: what the file says]
     #[arg(long, value_name = "VERSION", value_parser = major)]
     server_version: Option<u32>,
     /// Primary keys, as JSON: {"public.t":["id"]} [default: what the file says]
@@ -44,7 +44,9 @@ struct PayloadArguments {
 
 const AFTER_HELP: &str = "\
 It reads lines such as {\"lsn\":\"0/16B3748\",\"data\":\"BEGIN 739\"}, as pg2k capture writes them, and writes each record followed by a
-newline. Changes wait in memory for the COMMIT that gives them their position. A bad payload is reported on standard error as FILE:LINE: and what is wrong.
+newline. Changes wait in memory for the COMMIT that gives them their position.
+
+A bad payload is reported on standard error as FILE:LINE: and what is wrong.
 Exit codes: 0 all is well, 1 a bad payload or a file that cannot be read, 2 wrong use or configuration.
 
 Example: pg2k capture -d shop -s orders > orders.jsonl && pg2k format -f ./libmyformat.so orders.jsonl";

@@ -46,9 +46,6 @@ pub(crate) struct Given {
     pub(crate) keys: Option<Keys>,
 }
 
-/// The version that is assumed where nobody says one: the newest that is known.
-const NEWEST_MAJOR: u32 = 18;
-
 /// Changes that wait for the end of their transaction.
 #[derive(Debug, Default)]
 struct Gathered {
@@ -125,11 +122,10 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
     /// Writes records of what will be taken to `records`, and what is wrong with the rest to `errors`.
     pub(crate) fn new(formatter: F, given: Given, records: W, errors: E, keep_going: bool) -> Self {
         let encoding = given.encoding.unwrap_or_default();
-        let server_major = given.server_major.unwrap_or(NEWEST_MAJOR);
         let relations = Relations::new(given.selection.clone(), HashMap::new());
         let decoder = || Decoder::new(encoding, given.invalid_text);
         Self {
-            translator: Translator::new(formatter, relations, decoder(), server_major),
+            translator: Translator::new(formatter, relations, decoder(), given.server_major),
             decoder: decoder(),
             given,
             tables: HashMap::new(),
@@ -329,7 +325,7 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         let said = encoding.parse().map_err(|error| format!("context: encoding: {error}"))?;
         let encoding = self.given.encoding.unwrap_or(said);
         let said = major(&server_version).map_err(|error| format!("context: server_version: {error}"))?;
-        let server_major = self.given.server_major.unwrap_or(said);
+        let server_major = self.given.server_major.or(Some(said));
         let definition = |table: crate::captured::Table| {
             let name = TableName { schema: table.schema, table: table.table };
             (name, Definition { key: table.key, virtual_columns: table.virtual_columns })

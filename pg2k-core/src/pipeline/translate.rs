@@ -101,30 +101,48 @@ const OUTPUT_LIMIT: usize = 64 << 20;
 pub(crate) struct Translator<F> {
     formatter: F,
     relations: Relations,
-    /// Whether the server prints the rows of tables that are being rewritten.
-    prints_rewrites: bool,
+    rewrites: Rewrites,
     decoder: Decoder,
     columns: Buffers<'static>,
     /// The records of the payload translated last.
     pub(crate) records: RecordBuffer,
-    /// Tables of which it is settled that deletes do not tell the key.
+    /// Tables of which it is settled, and was said, that deletes do not tell the key or that they are being rewritten.
     settled: Vec<TableName>,
     /// The change for which the catalogs were asked again, since its row did not fit to the key.
     asked_again: Option<Position>,
 }
 
-/// The first major version that does not print the rows of a table that is being rewritten, as of a table `pg_temp_` and a
-/// number, unless it is asked to.
-const HIDES_REWRITES: u32 = 11;
+/// Whether the server prints the rows of a table that is being rewritten, as inserts into a table called `pg_temp_` and a number. Up to
+/// PostgreSQL 10 it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rewrites {
+    Printed,
+    Hidden,
+    /// The server's version is not known. They are taken for what they are likely to be.
+    Unknown,
+}
+
+impl Rewrites {
+    /// The first major version that hides them.
+    const HIDDEN_FROM: u32 = 11;
+
+    fn of(server_major: Option<u32>) -> Self {
+        match server_major {
+            None => Self::Unknown,
+            Some(major) if major < Self::HIDDEN_FROM => Self::Printed,
+            Some(_) => Self::Hidden,
+        }
+    }
+}
 
 impl<F: Format> Translator<F> {
     /// Publishes with this formatter what is to be published of these tables. `server_major` is the major version of the server
-    /// that prints the payloads.
-    pub(crate) fn new(formatter: F, relations: Relations, decoder: Decoder, server_major: u32) -> Self {
+    /// that prints the payloads, if it is known.
+    pub(crate) fn new(formatter: F, relations: Relations, decoder: Decoder, server_major: Option<u32>) -> Self {
         Self {
             formatter,
             relations,
-            prints_rewrites: server_major < HIDES_REWRITES,
+            rewrites: Rewrites::of(server_major),
             decoder,
             columns: Buffers::default(),
             records: RecordBuffer::new(OUTPUT_LIMIT),
@@ -134,10 +152,10 @@ impl<F: Format> Translator<F> {
     }
 
     /// Goes on with payloads of another server.
-    pub(crate) fn read_from(&mut self, relations: Relations, decoder: Decoder, server_major: u32) {
+    pub(crate) fn read_from(&mut self, relations: Relations, decoder: Decoder, server_major: Option<u32>) {
         self.relations = relations;
         self.decoder = decoder;
-        self.prints_rewrites = server_major < HIDES_REWRITES;
+        self.rewrites = Rewrites::of(server_major);
         self.settled.clear();
         self.asked_again = None;
     }
@@ -160,13 +178,13 @@ impl<F: Format> Translator<F> {
         index: &mut u64,
         skip: u64,
     ) -> Result<Translated, TranslateError> {
-        let Self { formatter, relations, prints_rewrites, decoder, columns, records, settled, asked_again } = self;
+        let Self { formatter, relations, rewrites, decoder, columns, records, settled, asked_again } = self;
         records.clear();
         let mut publish = Publish { formatter, header, records, settled, unkeyed: relations.selection().unkeyed };
         match decoder.decode(payload)? {
             Event::Row(row) => {
                 let is_selected = relations.selection().operations.contains(row.operation);
-                if *index >= skip && is_selected && !(*prints_rewrites && is_rewrite(row.relation)) {
+                if *index >= skip && is_selected && !publish.is_of_rewrite(row.relation, *rewrites) {
                     match relations.fate(row.relation, row.layout) {
                         Err(unknown) => return Ok(Translated::Unknown(unknown)),
                         Ok(Fate::Filtered | Fate::Skipped) => {}
@@ -229,12 +247,6 @@ impl<F: Format> Translator<F> {
     }
 }
 
-/// Whether the name is that of a table being rewritten: `pg_temp_` and the table's OID.
-fn is_rewrite(relation: Relation<'_>) -> bool {
-    let oid = relation.table.strip_prefix("pg_temp_").unwrap_or_default();
-    !oid.is_empty() && oid.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// Columns of one change, in the form in which a formatter sees them.
 #[derive(Debug, Default)]
 struct Buffers<'a> {
@@ -282,6 +294,23 @@ struct Publish<'f, F> {
 }
 
 impl<F: Format> Publish<'_, F> {
+    /// Whether the row is of a table that is being rewritten: no row of the user's has changed.
+    fn is_of_rewrite(&mut self, relation: Relation<'_>, rewrites: Rewrites) -> bool {
+        let oid = relation.table.strip_prefix("pg_temp_").unwrap_or_default();
+        let is_called_so = !oid.is_empty() && oid.bytes().all(|byte| byte.is_ascii_digit());
+        if is_called_so && rewrites == Rewrites::Unknown {
+            let table = table(relation);
+            if !self.settled.contains(&table) {
+                tracing::warn!(
+                    %table,
+                    "taken for a table that is being rewritten, as PostgreSQL up to 10 shows it, and left out; --server-version settles it"
+                );
+                self.settled.push(table);
+            }
+        }
+        is_called_so && rewrites != Rewrites::Hidden
+    }
+
     /// Formats a change of a row. `final_answer` says that the catalogs were just asked for the key.
     fn row<'a>(
         &mut self,

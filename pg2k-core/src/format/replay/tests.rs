@@ -207,6 +207,9 @@ fn a_context_tells_keys_virtual_columns_encoding_and_version() {
     assert_eq!(records.len(), 1, "a table that is being rewritten, up to 10");
     let (records, _) = replay_with(Given { server_major: Some(11), ..given() }, lines(context("10.23", "UTF8")));
     assert_eq!(records.len(), 2, "the user knows better");
+    let (records, _) =
+        replay(&["table s.pg_temp_123: INSERT: a[integer]:1", "table s.pg_temp_x: INSERT: a[integer]:1"]);
+    assert_eq!(records.len(), 1, "nobody says a version");
     for (context, error) in [
         (context("18.4", "EBCDIC"), "f:1: context: encoding: "),
         (context("new", "UTF8"), "f:1: context: server_version: "),

@@ -325,7 +325,7 @@ fn new_flow(copies: usize, confirmed: Lsn, transaction_buffer: usize, max_record
     let name = |table: &str| TableName { schema: "s".to_owned(), table: table.to_owned() };
     let catalog = HashMap::from([(name("t"), Catalogued::keyed(&["id"])), (name("unkeyed"), Catalogued::unkeyed())]);
     let relations = Relations::new(Selection::rows_and_messages(), catalog);
-    let translator = Translator::new(Lines::numbered(copies), relations, Decoder::default(), 18);
+    let translator = Translator::new(Lines::numbered(copies), relations, Decoder::default(), Some(18));
     Flow::new(translator, confirmed, transaction_buffer, max_record_size)
 }
 

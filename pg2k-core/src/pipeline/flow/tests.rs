@@ -55,7 +55,7 @@ fn flow(copies: usize, transaction_buffer: usize, max_record_size: usize) -> Flo
         (name("unkeyed"), Catalogued::unkeyed()),
     ]);
     let relations = Relations::new(Selection::rows_and_messages(), catalog);
-    let translator = Translator::new(Lines { copies, numbered: false }, relations, Decoder::default(), 18);
+    let translator = Translator::new(Lines { copies, numbered: false }, relations, Decoder::default(), Some(18));
     Flow::new(translator, CONFIRMED, transaction_buffer, max_record_size)
 }
 
