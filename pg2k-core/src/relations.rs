@@ -84,7 +84,7 @@ pub(crate) enum Fate {
 pub(crate) struct Published {
     /// The columns of the key; empty for a table without one.
     pub(crate) key: Vec<KeyColumn>,
-    /// Columns that have no value.
+    /// Columns that have no value, sorted.
     pub(crate) virtual_columns: Vec<String>,
 }
 
@@ -212,7 +212,9 @@ impl Relations {
         if !definition.key.is_empty() || self.selection.unkeyed == Unkeyed::Publish {
             let column = |name| KeyColumn { name, hint: 0 };
             let key = definition.key.into_iter().map(column).collect();
-            return Ok(Fate::Published(Published { key, virtual_columns: definition.virtual_columns }));
+            let mut virtual_columns = definition.virtual_columns;
+            virtual_columns.sort_unstable();
+            return Ok(Fate::Published(Published { key, virtual_columns }));
         }
         if self.selection.unkeyed == Unkeyed::Fail {
             return Ok(Fate::Refused);

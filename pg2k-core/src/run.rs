@@ -85,8 +85,12 @@ impl Error {
 /// Does what the user asked for. Publishing goes on until a signal or an error ends it.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
-    let logs = telemetry::set_up(arguments.log_format()).map_err(Error::Logs);
-    match logs.and_then(|()| perform(arguments.into_task())) {
+    let format = arguments.log_format();
+    let task = arguments.into_task();
+    // A tool that has done what it was asked for has nothing to say.
+    let level = if matches!(task, Task::Publish(_)) { "info" } else { "warn" };
+    let logs = telemetry::set_up(format, level).map_err(Error::Logs);
+    match logs.and_then(|()| perform(task)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tracing::error!("{}", with_causes(&error));

@@ -10,18 +10,18 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 use crate::pipeline::flow::Totals;
 
-/// Sends logs to standard error. `RUST_LOG` selects what is logged; INFO and above by default.
+/// Sends logs to standard error. `RUST_LOG` selects what is logged; this level and above by default.
 ///
 /// # Errors
 ///
 /// What is wrong with `RUST_LOG`; logs are set up all the same.
-pub(crate) fn set_up(format: LogFormat) -> Result<(), String> {
+pub(crate) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
     let selection = std::env::var("RUST_LOG").unwrap_or_default();
-    let selection = if selection.is_empty() { "info" } else { &selection };
+    let selection = if selection.is_empty() { level } else { &selection };
     let (filter, result) = match EnvFilter::try_new(selection) {
         Ok(filter) => (filter, Ok(())),
         Err(error) => (
-            EnvFilter::new("info"),
+            EnvFilter::new(level),
             Err(format!("RUST_LOG: expected a filter such as debug, found {selection:?}: {error}")),
         ),
     };

@@ -68,7 +68,7 @@ Environment:
               PGCONNECT_TIMEOUT PGAPPNAME, as for psql (no service files)
   AWS         AWS_REGION AWS_PROFILE AWS_ACCESS_KEY_ID …, as for every AWS tool; AWS_ENDPOINT_URL for another endpoint
   Formatters  PG2K_FORMATTER_PATH, directories to look for formatters in
-  Logs        RUST_LOG, such as debug; info by default
+  Logs        RUST_LOG, such as debug; info by default, warn for format and capture
 
 Exit codes: 0 stopped by a signal, 1 stopped by an error that somebody must see to, 2 wrong use or configuration.
 

@@ -325,9 +325,8 @@ impl<F: Format> Publish<'_, F> {
         new.extend(row.new.columns());
         old.extend(row.old.iter().flat_map(Tuple::columns));
         if !virtual_columns.is_empty() {
-            let is_false = |column: &Column<'_>| {
-                column.value() == Value::Null && virtual_columns.iter().any(|name| name == column.name())
-            };
+            let is_virtual = |name: &str| virtual_columns.binary_search_by(|column| column.as_str().cmp(name)).is_ok();
+            let is_false = |column: &Column<'_>| column.value() == Value::Null && is_virtual(column.name());
             new.retain(|column| !is_false(column));
         }
         let missing = match row.operation {
