@@ -3,15 +3,42 @@
 use std::fmt;
 
 /// A payload that is not in test_decoding's language. It names no data of the row.
+// One word: what can fail is on the fastest path, and its results shall fit into registers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("byte {offset} of the payload: expected {expected}, found {}", Found(*found))]
-pub struct DecodeError {
+#[error("byte {} of the payload: expected {}, found {}", .0.offset, .0.expected, Found(.0.found))]
+pub struct DecodeError(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    offset: usize,
+    expected: &'static str,
+    found: Option<u8>,
+}
+
+impl DecodeError {
+    /// At this place in the payload, something else was expected.
+    #[cold]
+    pub(super) fn new(payload: &[u8], offset: usize, expected: &'static str) -> Self {
+        Self(Box::new(Details { offset, expected, found: payload.get(offset).copied() }))
+    }
+
     /// Bytes from the beginning of the payload, as it came from the server.
-    pub offset: usize,
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.0.offset
+    }
+
     /// What the grammar asks for there.
-    pub expected: &'static str,
+    #[must_use]
+    pub fn expected(&self) -> &'static str {
+        self.0.expected
+    }
+
     /// The byte that is there; `None` at the end of the payload.
-    pub found: Option<u8>,
+    #[must_use]
+    pub fn found(&self) -> Option<u8> {
+        self.0.found
+    }
 }
 
 struct Found(Option<u8>);

@@ -5,41 +5,54 @@
 //!
 //! The text is what `contrib/test_decoding/test_decoding.c` of PostgreSQL prints, under the session settings in
 //! [`postgres`](crate::postgres).
+//!
+//! Most payloads are of a few relations, so a [`Decoder`] remembers each relation's layout: how its payloads begin, and its
+//! columns. A payload that goes on as expected is compared with those bytes, and only its values are parsed.
 
+mod boundary;
 mod cursor;
 mod encoding;
 mod error;
 mod event;
+mod layout;
+mod message;
+mod row;
+mod scan;
 mod source;
 mod tuple;
-
-use pg2k_abi::Operation;
+mod value;
 
 use cursor::Cursor;
 pub use encoding::{Encoding, InvalidText, UnknownEncoding, UnknownInvalidText};
 pub use error::DecodeError;
 pub use event::{Event, Message, Relation, RowChange, Truncate};
-use source::{Part, RelationParts, Source};
-use tuple::ColumnParts;
-pub use tuple::Tuple;
-
-/// Bytes of unquoted text that are kept for the next payload.
-const MAX_KEPT: usize = 1 << 20;
+use row::Rows;
+use source::MAX_LENGTH;
+pub use tuple::{Columns, Tuple};
 
 /// Turns payloads into events, and keeps memory from one payload to the next.
 ///
+/// It remembers the layouts of at most 4,096 relations and about 64 MiB of them; beyond that it forgets them all and learns
+/// anew. What one huge payload took it gives back with the next one.
+///
 /// The default is for UTF-8 and allocates nothing until it meets a row.
+///
+/// ```
+/// use pg2k_core::decode::{Decoder, Event};
+///
+/// let mut decoder = Decoder::default();
+/// let event = decoder.decode(b"table public.users: INSERT: id[integer]:7 name[text]:'it''s'");
+/// let Ok(Event::Row(row)) = event else { panic!("no row") };
+/// assert_eq!(row.relation.table, "users");
+/// assert_eq!(row.new.columns().map(|column| column.name()).collect::<Vec<_>>(), ["id", "name"]);
+/// ```
 #[derive(Debug, Default)]
 pub struct Decoder {
     #[expect(dead_code, reason = "transcoding is still to come")]
     encoding: Encoding,
     #[expect(dead_code, reason = "transcoding is still to come")]
     invalid: InvalidText,
-    new: Vec<ColumnParts>,
-    old: Vec<ColumnParts>,
-    relations: Vec<RelationParts>,
-    /// Texts that differ from what the payload has: names and values without their doubled quotes.
-    unquoted: String,
+    rows: Rows,
 }
 
 impl Decoder {
@@ -49,181 +62,52 @@ impl Decoder {
         Self { encoding, invalid, ..Self::default() }
     }
 
+    /// Decodes without layouts: what a relation's first payload takes the time of. For benchmarks and tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forgetful(self) -> Self {
+        Self { rows: Rows::forgetful(), ..self }
+    }
+
     /// Turns one payload into one event.
     ///
     /// # Errors
     ///
-    /// A payload that the grammar does not allow, or one that is not in the database's encoding.
+    /// A payload that the grammar does not allow, one that is not in the database's encoding, or one of 2 GiB, twice
+    /// what PostgreSQL can print.
     pub fn decode<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        if payload.first() == Some(&b'm') {
+            return self.message(payload);
+        }
+        let text = utf8(payload)?;
+        if text.len() > MAX_LENGTH {
+            return Err(DecodeError::new(payload, MAX_LENGTH, "less than 2 GiB"));
+        }
         match payload.first() {
-            Some(b't') => change(payload, self),
-            Some(b'B') => begin(Cursor::new(payload)),
-            Some(b'C') if payload.starts_with(b"COMMIT PREPARED ") => two_phase(payload, self),
-            Some(b'C') => commit(Cursor::new(payload)),
-            Some(b'P' | b'R') => two_phase(payload, self),
-            Some(b'm') => message(Cursor::new(payload)),
-            _ => Err(Cursor::new(payload).unexpected("BEGIN, COMMIT, PREPARE, ROLLBACK, table or message")),
+            Some(b't') => self.rows.decode(text),
+            Some(b'B') => boundary::begin(Cursor::new(text)),
+            Some(b'C') if !payload.starts_with(b"COMMIT PREPARED ") => boundary::commit(Cursor::new(text)),
+            Some(b'C' | b'P' | b'R') => {
+                self.rows.clear();
+                boundary::two_phase(Cursor::new(text), &mut self.rows.unquoted)
+            }
+            _ => Err(Cursor::new(text).unexpected("BEGIN, COMMIT, PREPARE, ROLLBACK, table or message")),
         }
     }
-}
 
-fn begin<'a>(mut cursor: Cursor<'_>) -> Result<Event<'a>, DecodeError> {
-    cursor.expect("BEGIN")?;
-    let xid = if cursor.eat(" ") { Some(cursor.number()?) } else { None };
-    cursor.expect_end()?;
-    Ok(Event::Begin { xid })
-}
-
-fn commit<'a>(mut cursor: Cursor<'_>) -> Result<Event<'a>, DecodeError> {
-    cursor.expect("COMMIT")?;
-    // A time is in parentheses, where a number would begin.
-    let xid = if cursor.rest().starts_with(b" (") || !cursor.eat(" ") { None } else { Some(cursor.number()?) };
-    let at = cursor.time()?;
-    cursor.expect_end()?;
-    Ok(Event::Commit { xid, at })
-}
-
-fn two_phase<'a>(payload: &'a [u8], decoder: &'a mut Decoder) -> Result<Event<'a>, DecodeError> {
-    enum Phase {
-        Prepare,
-        Commit,
-        Rollback,
+    fn message<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
+        let message::MessageParts { transactional, prefix, content } = message::parts(payload)?;
+        let prefix = std::str::from_utf8(prefix)
+            .map_err(|error| DecodeError::new(payload, message::PREFIX_OFFSET + error.valid_up_to(), "UTF-8"))?;
+        Ok(Event::Message(Message { transactional, prefix, content }))
     }
-    let text = utf8(payload)?;
-    decoder.unquoted.clear();
-    let mut cursor = Cursor::new(payload);
-    let phase = if cursor.eat("PREPARE TRANSACTION ") {
-        Phase::Prepare
-    } else if cursor.eat("COMMIT PREPARED ") {
-        Phase::Commit
-    } else if cursor.eat("ROLLBACK PREPARED ") {
-        Phase::Rollback
-    } else {
-        return Err(cursor.unexpected("PREPARE TRANSACTION, COMMIT PREPARED or ROLLBACK PREPARED"));
-    };
-    let gid = cursor.literal(&mut decoder.unquoted)?;
-    let xid = if cursor.eat(", txid ") { Some(cursor.number()?) } else { None };
-    let at = cursor.time()?;
-    cursor.expect_end()?;
-    let gid = Source { payload: text, unquoted: &decoder.unquoted }.text(gid);
-    Ok(match phase {
-        Phase::Prepare => Event::Prepare { gid, xid, at },
-        Phase::Commit => Event::CommitPrepared { gid, xid, at },
-        Phase::Rollback => Event::RollbackPrepared { gid, xid, at },
-    })
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
-    utf8_at(payload, 0)
-}
-
-/// `offset` is where the piece begins in the payload.
-fn utf8_at(payload: &[u8], offset: usize) -> Result<&str, DecodeError> {
-    std::str::from_utf8(payload).map_err(|error| DecodeError {
-        offset: offset + error.valid_up_to(),
-        expected: "UTF-8",
-        found: payload.get(error.valid_up_to()).copied(),
+    simdutf8::basic::from_utf8(payload).map_err(|_| {
+        let valid = simdutf8::compat::from_utf8(payload).map_or_else(|error| error.valid_up_to(), str::len);
+        DecodeError::new(payload, valid, "UTF-8")
     })
-}
-
-fn change<'a>(payload: &'a [u8], decoder: &'a mut Decoder) -> Result<Event<'a>, DecodeError> {
-    let text = utf8(payload)?;
-    let Decoder { new, old, relations, unquoted, .. } = decoder;
-    new.clear();
-    old.clear();
-    relations.clear();
-    unquoted.clear();
-    // One huge value shall not hold its memory for ever.
-    unquoted.shrink_to(MAX_KEPT);
-    let mut cursor = Cursor::new(payload);
-    cursor.expect("table ")?;
-    relations.push(relation(&mut cursor, unquoted)?);
-    while cursor.eat(", ") {
-        relations.push(relation(&mut cursor, unquoted)?);
-    }
-    cursor.expect(": ")?;
-    let operation = match relations.as_slice() {
-        [_] if cursor.eat("INSERT:") => Operation::Insert,
-        [_] if cursor.eat("UPDATE:") => Operation::Update,
-        [_] if cursor.eat("DELETE:") => Operation::Delete,
-        _ if cursor.eat("TRUNCATE:") => Operation::Truncate,
-        [_] => return Err(cursor.unexpected("INSERT:, UPDATE:, DELETE: or TRUNCATE:")),
-        _ => return Err(cursor.unexpected("TRUNCATE: behind several tables")),
-    };
-    if operation == Operation::Truncate {
-        let (restarts_identity, cascades) = truncate_flags(&mut cursor)?;
-        let source = Source { payload: text, unquoted };
-        return Ok(Event::Truncate(Truncate { source, relations, restarts_identity, cascades }));
-    }
-    let mut has_old = operation == Operation::Delete;
-    let mut has_new = !has_old;
-    if operation == Operation::Delete {
-        has_old = tuple::columns(&mut cursor, old, unquoted)?;
-    } else {
-        if operation == Operation::Update && cursor.eat(" old-key:") {
-            has_old = true;
-            tuple::old_key(&mut cursor, old, unquoted)?;
-        }
-        has_new = tuple::columns(&mut cursor, new, unquoted)?;
-    }
-    let source = Source { payload: text, unquoted };
-    let [relation] = relations.as_slice() else { return Err(cursor.unexpected("one table")) };
-    let new = Tuple::new(source, new);
-    Ok(Event::Row(RowChange {
-        relation: source.relation(relation),
-        operation,
-        new,
-        old: has_old.then(|| Tuple::new(source, old)),
-        layout: has_new.then(|| new.layout()),
-    }))
-}
-
-fn relation(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<RelationParts, DecodeError> {
-    let begin = cursor.offset();
-    let schema = cursor.identifier(unquoted)?;
-    cursor.expect(".")?;
-    let table = cursor.identifier(unquoted)?;
-    let qualified = Part { begin, end: cursor.offset(), is_unquoted: false };
-    Ok(RelationParts { qualified, schema, table })
-}
-
-fn truncate_flags(cursor: &mut Cursor<'_>) -> Result<(bool, bool), DecodeError> {
-    if cursor.eat(" (no-flags)") {
-        cursor.expect_end()?;
-        return Ok((false, false));
-    }
-    let restarts_identity = cursor.eat(" restart_seqs");
-    let cascades = cursor.eat(" cascade");
-    if !restarts_identity && !cascades {
-        return Err(cursor.unexpected(" (no-flags), restart_seqs or cascade"));
-    }
-    cursor.expect_end()?;
-    Ok((restarts_identity, cascades))
-}
-
-/// `message: transactional: 1 prefix: P, sz: N content:C`, where P may hold `, sz: 3 content:` itself: the right one is
-/// the one behind which N bytes remain.
-fn message(mut cursor: Cursor<'_>) -> Result<Event<'_>, DecodeError> {
-    cursor.expect("message: transactional: ")?;
-    let transactional = cursor.eat("1");
-    if !transactional {
-        cursor.expect("0")?;
-    }
-    cursor.expect(" prefix: ")?;
-    let rest = cursor.rest();
-    for begin in memchr::memmem::find_iter(rest, ", sz: ") {
-        let Some((prefix, behind)) = rest.split_at_checked(begin) else { continue };
-        let mut size = Cursor::new(behind);
-        if size.expect(", sz: ").is_err() {
-            continue;
-        }
-        let Ok(length) = size.number() else { continue };
-        if size.eat(" content:") && usize::try_from(length) == Ok(size.rest().len()) {
-            let prefix = utf8_at(prefix, cursor.offset())?;
-            return Ok(Event::Message(Message { transactional, prefix, content: size.rest() }));
-        }
-    }
-    Err(cursor.unexpected("a prefix, \", sz: N content:\" and N bytes"))
 }
 
 #[cfg(test)]

@@ -1,159 +1,146 @@
-//! The columns of a row.
+//! The columns of a row, read without knowing the relation.
 
-use pg2k_abi::{Column, Value};
+use std::iter::Zip;
+use std::slice;
+
+use pg2k_abi::Column;
 
 use super::cursor::Cursor;
 use super::error::DecodeError;
+use super::layout::LayoutColumn;
 use super::source::{Part, Source};
+use super::value::{Form, ValueParts, value};
 
 /// A column as parts of the payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ColumnParts {
-    name: Part,
-    type_name: Part,
-    value: ValueParts,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum ValueParts {
-    Text(Part),
-    Null,
-    Unchanged,
+    pub(super) name: Part,
+    pub(super) type_name: Part,
+    pub(super) value: ValueParts,
 }
 
 /// The columns of a row, in the table's order.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuple<'a> {
     source: Source<'a>,
-    columns: &'a [ColumnParts],
+    parts: Parts<'a>,
+}
+
+// Of vectors, not of slices: an event is moved several times, and should be small.
+#[derive(Clone, Copy, Debug)]
+enum Parts<'a> {
+    /// Names and types are those of the relation's layout.
+    Known(&'a Vec<LayoutColumn>, &'a Vec<ValueParts>),
+    /// Names and types come from the payload.
+    Printed(&'a Vec<ColumnParts>),
 }
 
 impl<'a> Tuple<'a> {
-    pub(super) fn new(source: Source<'a>, columns: &'a [ColumnParts]) -> Self {
-        Self { source, columns }
+    /// Columns whose names and types are parts as well.
+    pub(super) fn printed(source: Source<'a>, columns: &'a Vec<ColumnParts>) -> Self {
+        Self { source, parts: Parts::Printed(columns) }
+    }
+
+    /// Columns of a layout.
+    pub(super) fn known(source: Source<'a>, columns: &'a Vec<LayoutColumn>, values: &'a Vec<ValueParts>) -> Self {
+        Self { source, parts: Parts::Known(columns, values) }
     }
 
     /// The columns: names without quotes, types as PostgreSQL prints them, values without quotes.
-    pub fn columns(&self) -> impl ExactSizeIterator<Item = Column<'a>> + use<'a> {
-        let source = self.source;
-        self.columns.iter().map(move |parts| {
-            let value = match parts.value {
-                ValueParts::Text(part) => Value::Text(source.text(part)),
-                ValueParts::Null => Value::Null,
-                ValueParts::Unchanged => Value::Unchanged,
-            };
-            Column::new(source.text(parts.name), source.text(parts.type_name), value)
-        })
-    }
-
-    /// A number for the names and types of the columns: FNV-1a of 64 bits.
-    pub(super) fn layout(&self) -> u64 {
-        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        // The byte 0xff is in no name.
-        let text = |hash, text: &str| mix(text.bytes().fold(hash, mix), 0xff);
-        let column = |hash, column: Column<'_>| text(text(hash, column.name()), column.type_name());
-        self.columns().fold(0xcbf2_9ce4_8422_2325, column)
+    #[inline]
+    pub fn columns(&self) -> Columns<'a> {
+        let (known, values, printed): (&[_], &[_], &[_]) = match self.parts {
+            Parts::Known(columns, values) => (columns, values, &[]),
+            Parts::Printed(columns) => (&[], &[], columns),
+        };
+        Columns { source: self.source, printed: printed.iter(), known: known.iter().zip(values) }
     }
 }
 
-/// Reads the columns up to the end of the payload, and tells whether there is a tuple.
+/// The columns of a row, one after another. See [`Tuple::columns`].
+#[derive(Clone, Debug)]
+pub struct Columns<'a> {
+    source: Source<'a>,
+    /// One of these two is empty from the beginning.
+    printed: slice::Iter<'a, ColumnParts>,
+    known: Zip<slice::Iter<'a, LayoutColumn>, slice::Iter<'a, ValueParts>>,
+}
+
+impl<'a> Iterator for Columns<'a> {
+    type Item = Column<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Column<'a>> {
+        let source = self.source;
+        if let Some((column, value)) = self.known.next() {
+            return Some(Column::new(&column.name, &column.type_name, value.of(source)));
+        }
+        let parts = self.printed.next()?;
+        Some(Column::new(source.text(parts.name), source.text(parts.type_name), parts.value.of(source)))
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let length = self.known.len() + self.printed.len();
+        (length, Some(length))
+    }
+}
+
+impl ExactSizeIterator for Columns<'_> {}
+
+/// Reads columns up to the end of the payload.
 pub(super) fn columns(
     cursor: &mut Cursor<'_>,
     columns: &mut Vec<ColumnParts>,
     unquoted: &mut String,
-) -> Result<bool, DecodeError> {
-    if cursor.eat(" (no-tuple-data)") {
-        return cursor.expect_end().map(|()| false);
-    }
+) -> Result<(), DecodeError> {
     while cursor.eat(" ") {
         columns.push(column(cursor, unquoted)?);
     }
-    cursor.expect_end().map(|()| true)
+    cursor.expect_end()
 }
 
-/// Reads the columns of an old key, and the words that end it.
-pub(super) fn old_key(
-    cursor: &mut Cursor<'_>,
-    columns: &mut Vec<ColumnParts>,
-    unquoted: &mut String,
-) -> Result<(), DecodeError> {
-    while !cursor.eat(" new-tuple:") {
-        cursor.expect(" ")?;
-        columns.push(column(cursor, unquoted)?);
-    }
-    Ok(())
-}
-
+/// Reads a column behind its space.
 #[inline]
-fn column(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ColumnParts, DecodeError> {
+pub(super) fn column(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ColumnParts, DecodeError> {
+    let (name, type_name, form) = heading(cursor, unquoted)?;
+    Ok(ColumnParts { name, type_name, value: value(cursor, form, unquoted)? })
+}
+
+/// Reads `name[type]:`.
+#[inline]
+pub(super) fn heading(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<(Part, Part, Form), DecodeError> {
     let name = cursor.identifier(unquoted)?;
     cursor.expect("[")?;
-    let type_name = type_name(cursor)?;
+    let begin = cursor.offset();
+    let form = type_name(cursor)?;
+    let type_name = Part::printed(begin, cursor.offset() - 1);
     cursor.expect(":")?;
-    Ok(ColumnParts { name, type_name, value: value(cursor, unquoted)? })
+    Ok((name, type_name, form))
 }
 
 /// Reads a type's name and the bracket that ends it: the first `]` outside quotes that does not close a `[]`.
 #[inline]
-fn type_name(cursor: &mut Cursor<'_>) -> Result<Part, DecodeError> {
+fn type_name(cursor: &mut Cursor<'_>) -> Result<Form, DecodeError> {
+    const END: &str = "the ] that ends the type";
     let begin = cursor.offset();
     loop {
-        cursor.skip_while(|byte| !matches!(byte, b']' | b'[' | b'"'));
-        if cursor.eat("]") {
-            return Ok(Part { begin, end: cursor.offset() - 1, is_unquoted: false });
+        // What else is beyond ASCII, or no text, is printed in quotes.
+        cursor.skip_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b']' | b'[' | b'"' | b'\''));
+        match cursor.peek() {
+            Some(b']') => break,
+            Some(b'"') => {
+                cursor.skip(1);
+                cursor.skip_quoted(b'"', "the quote that ends the type")?;
+            }
+            _ if cursor.eat("[]") => {}
+            _ => return Err(cursor.unexpected(END)),
         }
-        if cursor.eat("\"") {
-            // The type stays as it is printed; only the end of the quoted name is looked for.
-            cursor.quoted(b'"', "the quote that ends the type", &mut String::new())?;
-        } else if !cursor.eat("[]") {
-            return Err(cursor.unexpected("the ] that ends the type"));
-        }
     }
-}
-
-#[inline]
-fn value(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ValueParts, DecodeError> {
-    const QUOTE: &str = "the quote that ends the value";
-    if cursor.eat("'") {
-        return Ok(ValueParts::Text(cursor.quoted(b'\'', QUOTE, unquoted)?));
+    let name = cursor.text().get(begin..cursor.offset()).unwrap_or_default();
+    if name.is_empty() {
+        return Err(cursor.unexpected("a type"));
     }
-    if cursor.eat("B'") {
-        let begin = cursor.offset();
-        cursor.skip_while(|byte| matches!(byte, b'0' | b'1'));
-        let end = cursor.offset();
-        cursor.expect("'")?;
-        return Ok(ValueParts::Text(Part { begin, end, is_unquoted: false }));
-    }
-    let bare = *cursor;
-    let length = cursor.skip_while(|byte| byte != b' ');
-    match bare.rest().get(..length).unwrap_or_default() {
-        b"null" => Ok(ValueParts::Null),
-        b"unchanged-toast-datum" => Ok(ValueParts::Unchanged),
-        word if is_literal(word) => {
-            Ok(ValueParts::Text(Part { begin: bare.offset(), end: cursor.offset(), is_unquoted: false }))
-        }
-        _ => Err(bare.unexpected("a value")),
-    }
-}
-
-/// Whether PostgreSQL prints this without quotes: numbers of all kinds and booleans.
-#[inline]
-fn is_literal(word: &[u8]) -> bool {
-    match digits(word.strip_prefix(b"-").unwrap_or(word)) {
-        Some([]) => true,
-        Some([b'.', fraction @ ..]) => digits(fraction).is_some_and(|rest| rest.is_empty() || is_exponent(rest)),
-        Some(rest) => is_exponent(rest),
-        None => matches!(word, b"true" | b"false" | b"NaN" | b"Infinity" | b"-Infinity"),
-    }
-}
-
-fn is_exponent(text: &[u8]) -> bool {
-    matches!(text, [b'e', b'+' | b'-', exponent @ ..] | [b'e', exponent @ ..] if digits(exponent) == Some(&[]))
-}
-
-/// What follows the digits that the text begins with; `None` if it begins with none.
-#[inline]
-fn digits(text: &[u8]) -> Option<&[u8]> {
-    let count = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    text.get(count..).filter(|_| count > 0)
+    cursor.skip(1);
+    Ok(Form::of(name))
 }

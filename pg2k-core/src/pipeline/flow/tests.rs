@@ -298,8 +298,8 @@ fn an_error_confirms_what_is_before_it_and_nothing_else() {
     let error = flow.apply(transaction(7, 100, &[INSERT, "table s.t: INSERT: id[integer]:?"])).expect_err("no value");
     assert_eq!(
         error.to_string(),
-        "change 1 of the transaction that ends at 0/64: byte 31 of the payload: expected a value, found the byte 0x3f; nothing \
-         from it on is confirmed"
+        "change 1 of the transaction that ends at 0/64: byte 31 of the payload: expected null or an integer, found the byte 0x3f; \
+         nothing from it on is confirmed"
     );
     flow.abandon();
     acknowledge(&mut flow);
