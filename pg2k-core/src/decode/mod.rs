@@ -10,6 +10,7 @@
 //! columns. A payload that goes on as expected is compared with those bytes, and only its values are parsed.
 
 mod boundary;
+mod charset;
 mod cursor;
 mod encoding;
 mod error;
@@ -19,6 +20,7 @@ mod message;
 mod row;
 mod scan;
 mod source;
+mod transcode;
 mod tuple;
 mod value;
 
@@ -28,6 +30,7 @@ pub use error::DecodeError;
 pub use event::{Event, Message, Relation, RowChange, Truncate};
 use row::Rows;
 use source::MAX_LENGTH;
+use transcode::Transcoder;
 pub use tuple::{Columns, Tuple};
 
 /// Turns payloads into events, and keeps memory from one payload to the next.
@@ -48,10 +51,7 @@ pub use tuple::{Columns, Tuple};
 /// ```
 #[derive(Debug, Default)]
 pub struct Decoder {
-    #[expect(dead_code, reason = "transcoding is still to come")]
-    encoding: Encoding,
-    #[expect(dead_code, reason = "transcoding is still to come")]
-    invalid: InvalidText,
+    transcoder: Transcoder,
     rows: Rows,
 }
 
@@ -59,7 +59,7 @@ impl Decoder {
     /// Decodes payloads of a database in this encoding.
     #[must_use]
     pub fn new(encoding: Encoding, invalid: InvalidText) -> Self {
-        Self { encoding, invalid, ..Self::default() }
+        Self { transcoder: Transcoder::new(encoding, invalid), ..Self::default() }
     }
 
     /// Decodes without layouts: what a relation's first payload takes the time of. For benchmarks and tests.
@@ -79,35 +79,40 @@ impl Decoder {
         if payload.first() == Some(&b'm') {
             return self.message(payload);
         }
-        let text = utf8(payload)?;
-        if text.len() > MAX_LENGTH {
-            return Err(DecodeError::new(payload, MAX_LENGTH, "less than 2 GiB"));
+        let Self { transcoder, rows } = self;
+        if let Some(text) = transcoder.transcode(payload)? {
+            return event(text, rows);
         }
-        match payload.first() {
-            Some(b't') => self.rows.decode(text),
-            Some(b'B') => boundary::begin(Cursor::new(text)),
-            Some(b'C') if !payload.starts_with(b"COMMIT PREPARED ") => boundary::commit(Cursor::new(text)),
-            Some(b'C' | b'P' | b'R') => {
-                self.rows.clear();
-                boundary::two_phase(Cursor::new(text), &mut self.rows.unquoted)
-            }
-            _ => Err(Cursor::new(text).unexpected("BEGIN, COMMIT, PREPARE, ROLLBACK, table or message")),
-        }
+        let transcoder = &*transcoder;
+        event(transcoder.text(), rows).map_err(|error| transcoder.locate(payload, &error))
     }
 
     fn message<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
         let message::MessageParts { transactional, prefix, content } = message::parts(payload)?;
-        let prefix = std::str::from_utf8(prefix)
-            .map_err(|error| DecodeError::new(payload, message::PREFIX_OFFSET + error.valid_up_to(), "UTF-8"))?;
+        let prefix = match self.transcoder.transcode_prefix(payload, prefix)? {
+            Some(prefix) => prefix,
+            None => self.transcoder.text(),
+        };
         Ok(Event::Message(Message { transactional, prefix, content }))
     }
 }
 
-fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
-    simdutf8::basic::from_utf8(payload).map_err(|_| {
-        let valid = simdutf8::compat::from_utf8(payload).map_or_else(|error| error.valid_up_to(), str::len);
-        DecodeError::new(payload, valid, "UTF-8")
-    })
+/// Decodes a payload that is no message.
+#[inline(always)]
+fn event<'a>(text: &'a str, rows: &'a mut Rows) -> Result<Event<'a>, DecodeError> {
+    if text.len() > MAX_LENGTH {
+        return Err(DecodeError::new(text.as_bytes(), MAX_LENGTH, "less than 2 GiB"));
+    }
+    match text.as_bytes() {
+        [b't', ..] => rows.decode(text),
+        [b'B', ..] => boundary::begin(Cursor::new(text)),
+        [b'C', ..] if !text.starts_with("COMMIT PREPARED ") => boundary::commit(Cursor::new(text)),
+        [b'C' | b'P' | b'R', ..] => {
+            rows.clear();
+            boundary::two_phase(Cursor::new(text), &mut rows.unquoted)
+        }
+        _ => Err(Cursor::new(text).unexpected("BEGIN, COMMIT, PREPARE, ROLLBACK, table or message")),
+    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+mod encodings;
+
 use super::*;
 use pg2k_abi::{Operation, Value};
 
@@ -26,6 +28,13 @@ fn row(payload: &str) -> (String, String, Operation, Columns, Columns) {
             row.old.as_ref().map(columns).unwrap_or_default(),
         ),
         other => panic!("{payload}: expected a row, found {other:?}"),
+    }
+}
+
+fn row_of(event: Event<'_>) -> RowChange<'_> {
+    match event {
+        Event::Row(row) => row,
+        other => panic!("expected a row, found {other:?}"),
     }
 }
 
