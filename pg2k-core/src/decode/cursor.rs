@@ -81,6 +81,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn skip_while(&mut self, holds: impl Fn(u8) -> bool) -> usize {
         let count = self.rest.iter().position(|byte| !holds(*byte)).unwrap_or(self.rest.len());
+        scan::spend(count);
         self.skip(count);
         count
     }

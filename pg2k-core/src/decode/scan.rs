@@ -5,9 +5,34 @@ use memchr::memchr;
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
+/// Notes that so many bytes were looked at.
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn spend(_bytes: usize) {}
+
+#[cfg(test)]
+thread_local! {
+    static SPENT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Notes that so many bytes were looked at.
+#[cfg(test)]
+pub(super) fn spend(bytes: usize) {
+    SPENT.set(SPENT.get() + bytes);
+}
+
+/// How many bytes are looked at in this.
+#[cfg(test)]
+pub(super) fn work(act: impl FnOnce()) -> usize {
+    let before = SPENT.get();
+    act();
+    SPENT.get() - before
+}
+
 /// What follows `prefix` if the text begins with it.
 #[inline(always)]
 pub(super) fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    spend(prefix.len().min(text.len()));
     let (head, rest) = text.split_at_checked(prefix.len())?;
     is_equal(head, prefix).then_some(rest)
 }
@@ -37,6 +62,13 @@ fn words<const N: usize>(a: &[u8], b: &[u8]) -> bool {
 /// Where this ASCII byte is first.
 #[inline(always)]
 pub(super) fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    let found = search(byte, text);
+    spend(found.unwrap_or(text.len()));
+    found
+}
+
+#[inline(always)]
+fn search(byte: u8, text: &[u8]) -> Option<usize> {
     let sought = LOW.wrapping_mul(u64::from(byte));
     let mut rest = text;
     let mut offset = 0;
@@ -60,6 +92,13 @@ pub(super) fn find(byte: u8, text: &[u8]) -> Option<usize> {
 /// How many digits the text begins with.
 #[inline(always)]
 pub(super) fn digits(text: &[u8]) -> usize {
+    let count = count_digits(text);
+    spend(count);
+    count
+}
+
+#[inline(always)]
+fn count_digits(text: &[u8]) -> usize {
     const NIBBLE: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const DIGIT: u64 = 0x3030_3030_3030_3030;
     const SIX: u64 = 0x0606_0606_0606_0606;

@@ -52,7 +52,7 @@ impl Form {
             "real" | "double precision" => Self::Float,
             "numeric" => Self::Numeric,
             "boolean" => Self::Boolean,
-            "bit" | "\"bit\"" | "bit varying" => Self::Bits,
+            "bit" | "bit varying" => Self::Bits,
             "oid" | "\"oid\"" | "pg_catalog.oid" | "pg_catalog.\"oid\"" | "\"pg_catalog\".\"oid\"" => Self::Oid,
             _ => Self::Quoted,
         }
