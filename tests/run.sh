@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Checks everything: formatting, lints, documentation, and every test, against a real PostgreSQL and an HTTP Kinesis.
 #
-# Installs what is missing. Works from any directory. Arguments go to `cargo test`: tests/run.sh --test order
+# Installs what is missing. Works from any directory. With --all-majors the decoder is tested against each of PostgreSQL's
+# majors that there is, and otherwise against the system's, 11 and 18. The other arguments go to `cargo test`:
+# tests/run.sh --test order
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +12,18 @@ cd "$root"
 . tests/install.sh
 
 target=${CARGO_TARGET_DIR:-$root/target}
+majors=${PG2K_TEST_MAJORS:-}
+arguments=()
+for argument in "$@"; do
+    case $argument in
+        --all-majors) majors="system $(server_majors | paste -sd ' ')" ;;
+        *) arguments+=("$argument") ;;
+    esac
+done
+if [ -z "$majors" ]; then
+    # Not every machine has both.
+    majors="system $(server_majors | grep -xE '11|18' | paste -sd ' ')"
+fi
 report=$(mktemp)
 summary=()
 step=
@@ -50,12 +64,18 @@ install() {
     need_cargo_command fmt
     need_cargo_command clippy
     need_postgres
+    local major
+    for major in $majors; do
+        if [ "$major" != system ]; then
+            need_major "$target/postgres" "$major"
+        fi
+    done
     need_python "$target/python"
 }
 
 tests() {
     # All programs run to their end, so that the report is whole.
-    cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$report"
+    PG2K_TEST_MAJORS=$majors cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$report"
 }
 
 run install install
@@ -63,4 +83,4 @@ run formatting cargo fmt --all --check
 run lints cargo clippy --locked --workspace --all-targets -- -D warnings
 run documentation env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --document-private-items
 run build cargo build --locked --workspace --lib --bins
-run tests tests "$@"
+run tests tests "${arguments[@]}"
