@@ -18,6 +18,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
+pub use self::binaries::Version;
+
 use self::binaries::Owner;
 use self::template::Template;
 use crate::child::{self, SIGINT, SIGQUIT};
@@ -35,10 +37,16 @@ const SETTINGS: &str = "
     fsync = off
     full_page_writes = off
     autovacuum = off
-    jit = off
     shared_buffers = 32MB
     timezone = 'UTC'
 ";
+
+/// What servers since 11 are set to as well.
+const SETTINGS_SINCE_11: &str = "jit = off\n";
+
+/// What the program says of the text that it wants to see, as start-up options.
+const PINNED: &str = "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c bytea_output=hex \
+     -c extra_float_digits=3 -c search_path= -c lc_monetary=C -c quote_all_identifiers=off";
 
 /// Who may connect, after the lines that a test adds: everybody.
 const TRUST: &str = "local all all trust\nhost all all 127.0.0.1/32 trust\n";
@@ -46,11 +54,19 @@ const TRUST: &str = "local all all trust\nhost all all 127.0.0.1/32 trust\n";
 /// Says how a server is to be set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    version: Version,
     configuration: String,
     authentication: String,
 }
 
 impl Settings {
+    /// Chooses which of the servers on this machine, which is otherwise the system's.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
     /// Adds a line to `postgresql.conf`.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
@@ -67,11 +83,14 @@ impl Settings {
 
     /// Starts a server that is set up so, and waits until it takes connections.
     pub async fn start(self) -> Server {
-        let template = Template::shared();
+        let template = Template::shared(self.version);
         let (directory, data) = template.copy();
         let configuration = data.join("postgresql.conf");
         let mut text = fs::read_to_string(&configuration).expect("postgresql.conf");
         write!(text, "{SETTINGS}\nunix_socket_directories = '{}'\n", directory.path().display()).unwrap();
+        if template.major() >= 11 {
+            text.push_str(SETTINGS_SINCE_11);
+        }
         text.push_str(&self.configuration);
         // Files that exist keep their owner.
         fs::write(&configuration, text).expect("postgresql.conf");
@@ -110,7 +129,7 @@ impl Server {
 
     async fn try_start(&mut self) -> bool {
         assert!(self.postmaster.is_none(), "the server runs already");
-        let mut command = binaries::command("postgres");
+        let mut command = self.template.binaries().command("postgres");
         command.arg("-D").arg(&self.data).args(["-p", &self.port.to_string()]);
         let log = fs::File::options().append(true).create(true).open(self.log_path()).expect("a log");
         command.stdout(log.try_clone().expect("a log")).stderr(log);
@@ -166,6 +185,11 @@ impl Server {
         self.start().await;
     }
 
+    /// Gives the server's major, such as 18.
+    pub fn major(&self) -> u32 {
+        self.template.major()
+    }
+
     /// Gives the port on 127.0.0.1, which stays the same over restarts.
     pub fn port(&self) -> u16 {
         self.port
@@ -210,6 +234,13 @@ impl Server {
         connect(self.configuration().dbname(database)).await
     }
 
+    /// Connects to a database with the settings that the program pins for its own sessions, so that both see the same text.
+    pub async fn pinned_client_of(&self, database: &str) -> Client {
+        let mut configuration = self.configuration();
+        configuration.dbname(database).options(PINNED);
+        connect(&configuration).await.unwrap_or_else(|error| panic!("{database}: {error}\n{}", self.log()))
+    }
+
     /// Gives what a session of a load needs to connect, also after the server was started again.
     pub fn address(&self) -> Address {
         Address(self.configuration())
@@ -232,7 +263,7 @@ impl Server {
 
     /// Gives the command of a client program, such as `psql` or `pgbench`, for this server.
     pub fn program(&self, name: &str) -> Command {
-        let mut command = binaries::command(name);
+        let mut command = self.template.binaries().command(name);
         command.env("PGHOST", self.socket()).env("PGPORT", self.port.to_string());
         command.env("PGUSER", "postgres").env("PGDATABASE", "postgres");
         command

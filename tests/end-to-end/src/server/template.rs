@@ -1,7 +1,8 @@
 //! A data directory that is copied for every server: `initdb` takes longer than a copy.
 //!
-//! There is one in the process as long as any server lives, and the last server takes it along.
+//! There is one of each version in the process as long as any server of it lives, and the last server takes it along.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,34 +10,47 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tempfile::TempDir;
 
-use super::binaries::{self, Owner};
+use super::binaries::{Binaries, Owner, Version};
 
 /// Holds a data directory that no server runs on.
 #[derive(Debug)]
 pub(crate) struct Template {
     directory: TempDir,
+    binaries: Binaries,
+    major: u32,
 }
 
 impl Template {
-    /// Gives the template of this process, and makes it if there is none.
-    pub(crate) fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Template>> = Mutex::new(Weak::new());
+    /// Gives this process's template of a version, and makes it if there is none.
+    pub(crate) fn shared(version: Version) -> Arc<Self> {
+        static SHARED: Mutex<BTreeMap<Version, Weak<Template>>> = Mutex::new(BTreeMap::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let template = Arc::new(Self::make());
-            *shared = Arc::downgrade(&template);
+        shared.get(&version).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let template = Arc::new(Self::make(Binaries::of(version)));
+            shared.insert(version, Arc::downgrade(&template));
             template
         })
     }
 
-    fn make() -> Self {
+    fn make(binaries: Binaries) -> Self {
         let directory = directory();
-        let mut initdb = binaries::command("initdb");
+        let mut initdb = binaries.command("initdb");
         initdb.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
         initdb.arg(directory.path().join("data"));
         Owner::run(Owner::other_than_us(), &mut initdb);
         run(&mut initdb);
-        Self { directory }
+        let major = binaries.major();
+        Self { directory, binaries, major }
+    }
+
+    /// Gives the programs that made it, which are those to run it with.
+    pub(crate) fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Gives the server's major.
+    pub(crate) fn major(&self) -> u32 {
+        self.major
     }
 
     /// Makes a directory that belongs to the servers' user and has a copy of the data directory in `data`.
