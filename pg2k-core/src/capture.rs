@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use crate::captured::{self, Context, Table};
 use crate::cli::CaptureTask;
+use crate::decode::InvalidText;
 use crate::postgres::connect::ConnectError;
 use crate::postgres::failure::QueryError;
 use crate::postgres::keys::{self, Dialect};
@@ -47,7 +48,9 @@ pub(crate) async fn capture(task: &CaptureTask) -> Result<(), CaptureError> {
     let mut client = sql::open(&task.postgres).await?;
     let server = preflight(&client).await?;
     slot::ensure(&client, &task.slot, SlotAction::UseExisting).await?;
-    let context = context(&client, Dialect { version: server.version, encoding: server.encoding }).await?;
+    // What names mean that are no text, is for whoever reads the file to say.
+    let dialect = Dialect { version: server.version, encoding: server.encoding, invalid_text: InvalidText::Fail };
+    let context = context(&client, dialect).await?;
     let failed = |source| CaptureError::Output { path: task.output.clone(), source };
     let mut output: BufWriter<Box<dyn Write>> = BufWriter::new(match &task.output {
         Some(path) => Box::new(File::create(path).map_err(failed)?),

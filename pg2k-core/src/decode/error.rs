@@ -15,6 +15,11 @@ struct Details {
     found: Option<u8>,
 }
 
+/// What is expected where text is in another encoding than the database's.
+pub(super) const INVALID_TEXT: &str = "text in the database's encoding";
+/// The same, where that is UTF-8, or should be.
+pub(super) const INVALID_UTF8: &str = "UTF-8";
+
 impl DecodeError {
     /// At this place in the payload, something else was expected.
     #[cold]
@@ -32,6 +37,12 @@ impl DecodeError {
     #[must_use]
     pub fn expected(&self) -> &'static str {
         self.0.expected
+    }
+
+    /// Whether it is of bytes that are no text, about which [`InvalidText`](super::InvalidText) has a say.
+    #[must_use]
+    pub fn is_of_invalid_text(&self) -> bool {
+        [INVALID_TEXT, INVALID_UTF8].contains(&self.0.expected)
     }
 
     /// The byte that is there; `None` at the end of the payload.

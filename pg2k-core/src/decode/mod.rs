@@ -87,12 +87,23 @@ impl Decoder {
         event(transcoder.text(), rows).map_err(|error| transcoder.locate(payload, &error))
     }
 
+    /// Makes UTF-8 of a name as the catalogs have it, in the database's encoding: the same that it is in a payload.
+    ///
+    /// # Errors
+    ///
+    /// A name that is no text in that encoding, if such text is to be an error.
+    pub fn name<'a>(&'a mut self, name: &'a [u8]) -> Result<&'a str, DecodeError> {
+        Ok(match self.transcoder.transcode_text(name)? {
+            Some(text) => text,
+            None => self.transcoder.text(),
+        })
+    }
+
     fn message<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, DecodeError> {
         let message::MessageParts { transactional, prefix, content } = message::parts(payload)?;
-        let prefix = match self.transcoder.transcode_prefix(payload, prefix)? {
-            Some(prefix) => prefix,
-            None => self.transcoder.text(),
-        };
+        let in_payload =
+            |error: DecodeError| DecodeError::new(payload, message::PREFIX_OFFSET + error.offset(), error.expected());
+        let prefix = self.name(prefix).map_err(in_payload)?;
         Ok(Event::Message(Message { transactional, prefix, content }))
     }
 }

@@ -8,8 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::charset::Charset;
 use super::encoding::{Encoding, InvalidText};
-use super::error::DecodeError;
-use super::message;
+use super::error::{DecodeError, INVALID_TEXT, INVALID_UTF8};
 
 /// Bytes of transcoded text that are kept for the next payload.
 const MAX_KEPT: usize = 1 << 20;
@@ -45,21 +44,12 @@ impl Transcoder {
         Ok(None)
     }
 
-    /// Returns the prefix of a message as text if it is UTF-8 already; if not, its [text](Self::text) is here.
-    pub(super) fn transcode_prefix<'a>(
-        &mut self,
-        payload: &'a [u8],
-        prefix: &'a [u8],
-    ) -> Result<Option<&'a str>, DecodeError> {
-        match std::str::from_utf8(prefix) {
-            Ok(text) if self.charset.is_none() || prefix.is_ascii() => Ok(Some(text)),
-            _ => {
-                let filled = self.fill(prefix, true);
-                let at = |error: DecodeError| {
-                    DecodeError::new(payload, message::PREFIX_OFFSET + error.offset(), error.expected())
-                };
-                filled.map_err(at).map(|()| None)
-            }
+    /// Returns text that is not part of a payload's grammar, such as a message's prefix, if it is UTF-8 already; if not, its
+    /// [text](Self::text) is here.
+    pub(super) fn transcode_text<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a str>, DecodeError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.charset.is_none() || bytes.is_ascii() => Ok(Some(text)),
+            _ => self.fill(bytes, true).map(|()| None),
         }
     }
 
@@ -85,21 +75,21 @@ impl Transcoder {
     }
 
     #[inline(never)]
-    fn fill(&mut self, payload: &[u8], is_prefix: bool) -> Result<(), DecodeError> {
+    fn fill(&mut self, payload: &[u8], is_alone: bool) -> Result<(), DecodeError> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         text.shrink_to(MAX_KEPT);
-        let result = self.pieces(payload, is_prefix, &mut |_: &[u8], piece: &str| text.push_str(piece));
+        let result = self.pieces(payload, is_alone, &mut |_: &[u8], piece: &str| text.push_str(piece));
         self.text = text;
         result
     }
 
     fn expected(&self) -> &'static str {
-        if self.charset.is_some() { "text in the database's encoding" } else { "UTF-8" }
+        if self.charset.is_some() { INVALID_TEXT } else { INVALID_UTF8 }
     }
 
     /// Goes through the payload and hands over its pieces, and what becomes of each.
-    fn pieces(&self, payload: &[u8], is_prefix: bool, take: &mut impl Take) -> Result<(), DecodeError> {
+    fn pieces(&self, payload: &[u8], is_alone: bool, take: &mut impl Take) -> Result<(), DecodeError> {
         match self.invalid {
             InvalidText::Replace => {
                 self.characters(payload, take, |take, bytes| {
@@ -109,7 +99,7 @@ impl Transcoder {
                 Ok(())
             }
             InvalidText::Base64 if self.first_invalid(payload).is_some() => {
-                if is_prefix {
+                if is_alone {
                     take(payload, &BASE64_STANDARD.encode(payload));
                     Ok(())
                 } else {

@@ -194,6 +194,9 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         }
         let kind = match self.decoder.decode(&payload) {
             Ok(event) => kind(&event),
+            Err(error) if error.is_of_invalid_text() => {
+                return self.refuse_line(place, &format!("{error}; --encoding or --invalid-text may help"));
+            }
             Err(error) => return self.refuse_line(place, &error),
         };
         match kind {

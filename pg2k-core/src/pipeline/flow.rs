@@ -79,6 +79,7 @@ pub(crate) enum FlowError {
 
 fn remedy(error: &TranslateError) -> &'static str {
     match error {
+        TranslateError::Decode(error) if error.is_of_invalid_text() => "; --invalid-text replace or base64 goes on",
         TranslateError::KeyColumn { .. } => {
             "; to give up the whole transaction, advance the slot to its end with pg_replication_slot_advance"
         }

@@ -12,7 +12,7 @@ use super::connect::ConnectError;
 use super::failure::{Class, QueryError};
 use super::settings::Settings;
 use super::sql;
-use crate::decode::Encoding;
+use crate::decode::{DecodeError, Decoder, Encoding, InvalidText};
 use crate::relations::{Catalogued, Definition, TableName};
 
 /// The catalogs, asked over a connection of its own that is closed again: beside the walsender none stays open.
@@ -29,6 +29,8 @@ pub(crate) struct Dialect {
     pub(crate) version: i32,
     /// The encoding of the database.
     pub(crate) encoding: Encoding,
+    /// What becomes of names that are no text in it.
+    pub(crate) invalid_text: InvalidText,
 }
 
 impl Dialect {
@@ -128,19 +130,21 @@ async fn read(
 ) -> Result<HashMap<TableName, Catalogued>, QueryError> {
     let failed = QueryError::doing("reading the primary keys");
     let rows = client.query(&query(dialect.version, condition), parameters).await.map_err(&failed)?;
+    let mut decoder = Decoder::new(dialect.encoding, dialect.invalid_text);
     let mut tables = HashMap::new();
     for row in &rows {
         let [schema, table] = [row.try_get("schema").map_err(&failed)?, row.try_get("name").map_err(&failed)?];
         let key: Vec<&[u8]> = row.try_get("key").map_err(&failed)?;
         let virtual_columns: Vec<&[u8]> = row.try_get("virtual_columns").map_err(&failed)?;
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-        let names = |names: Vec<&[u8]>| names.into_iter().map(text).collect::<Option<Vec<_>>>();
-        match (text(schema), text(table), names(key), names(virtual_columns)) {
-            (Some(schema), Some(table), Some(key), Some(virtual_columns)) => {
-                let definition = Definition { key, virtual_columns };
-                tables.insert(TableName { schema, table }, Catalogued::Present(definition));
-            }
-            _ => tracing::warn!(
+        let read = || -> Result<(TableName, Definition), DecodeError> {
+            let mut text = |bytes: &[u8]| decoder.name(bytes).map(str::to_owned);
+            let name = TableName { schema: text(schema)?, table: text(table)? };
+            let mut names = |names: Vec<&[u8]>| names.into_iter().map(&mut text).collect::<Result<_, _>>();
+            Ok((name, Definition { key: names(key)?, virtual_columns: names(virtual_columns)? }))
+        };
+        match read() {
+            Ok((name, definition)) => _ = tables.insert(name, Catalogued::Present(definition)),
+            Err(_) => tracing::warn!(
                 "table left out: its name, or that of a column of its key, is no text in the database's encoding"
             ),
         }

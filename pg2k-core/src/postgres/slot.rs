@@ -97,7 +97,7 @@ pub(crate) struct SlotState {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SlotError {
     #[error(
-        "slot {name}: expected to exist, found none; pass --create-slot, or run: SELECT pg_create_logical_replication_slot('{name}', 'test_decoding')"
+        "slot {name}: expected to exist, found none; start pg2k with --create-slot, or run: SELECT pg_create_logical_replication_slot('{name}', 'test_decoding')"
     )]
     Missing { name: SlotName },
     #[error("slot {name}: expected a logical slot, found a {found} one, which is not ours; choose another name")]
@@ -107,11 +107,11 @@ pub(crate) enum SlotError {
     )]
     OtherDatabase { name: SlotName, found: String },
     #[error(
-        "slot {name}: expected output plugin test_decoding, found {found:?}; choose another name, or pass --recreate-slot to drop it and what it holds"
+        "slot {name}: expected output plugin test_decoding, found {found:?}; choose another name, or start pg2k with --recreate-slot to drop it and what it holds"
     )]
     OtherPlugin { name: SlotName, found: String },
     #[error(
-        "slot {name}: the server has removed WAL that it needs ({reason}), so changes are lost; pass --recreate-slot to begin anew from now, and copy the tables if consumers need all rows"
+        "slot {name}: the server has removed WAL that it needs ({reason}), so changes are lost; start pg2k with --recreate-slot to begin anew from now, and copy the tables if consumers need all rows"
     )]
     Lost { name: SlotName, reason: String },
     #[error(
@@ -120,7 +120,7 @@ pub(crate) enum SlotError {
     Active { name: SlotName, pid: i32 },
     #[error(
         "slot {name}: expected one without two_phase, found one that shows transactions when they are prepared; choose another \
-         name, or pass --recreate-slot to drop it and what it holds"
+         name, or start pg2k with --recreate-slot to drop it and what it holds"
     )]
     TwoPhase { name: SlotName },
     #[error("slot {name}: expected to be free, found it active for another process")]

@@ -80,7 +80,8 @@ pub async fn format_lines(arguments: &[&str], lines: &[u8]) -> Ran {
     run(&[&["format"], arguments].concat(), file.into()).await
 }
 
-async fn run(arguments: &[&str], input: Stdio) -> Ran {
+/// Runs the program, which comes to its end by itself.
+pub async fn run(arguments: &[&str], input: Stdio) -> Ran {
     let mut command = Command::new(artifacts::pg2k());
     command.args(arguments).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).stdin(input);
     command.kill_on_drop(true);
