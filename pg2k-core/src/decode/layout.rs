@@ -163,12 +163,16 @@ impl<'a> Search<'a> {
     }
 
     /// Reads the next column if it is one of those known that are left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(
         &mut self,
         cursor: &mut Cursor<'_>,
         unquoted: &mut String,
     ) -> Result<Option<ColumnParts>, DecodeError> {
+        // Behind the last column there is nothing, or the hyphen of new-tuple, which no column that is known begins with.
+        if cursor.rest().len() < 2 || cursor.rest().starts_with(b" new-") {
+            return Ok(None);
+        }
         while let Some((column, columns)) = self.columns.split_first() {
             let Some((expected, printed)) = self.printed.split_at_checked(column.length) else { break };
             let is_it = cursor.eat_bytes(expected);

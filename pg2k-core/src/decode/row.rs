@@ -234,23 +234,22 @@ fn old_columns(
     columns: &mut Vec<ColumnParts>,
     unquoted: &mut String,
 ) -> Result<(), DecodeError> {
+    // A copy, so that it can stay in registers.
+    let mut here = *cursor;
     loop {
-        if operation == Operation::Delete {
-            if cursor.rest().is_empty() {
-                return Ok(());
-            }
-        } else if cursor.eat(" new-tuple:") {
-            return Ok(());
-        }
-        if let Some(column) = search.read(cursor, unquoted)? {
+        if let Some(column) = search.read(&mut here, unquoted)? {
             columns.push(column);
             continue;
         }
         if operation == Operation::Delete {
-            return tuple::columns(cursor, columns, unquoted);
+            return tuple::columns(&mut here, columns, unquoted);
         }
-        cursor.expect(" ")?;
-        columns.push(tuple::column(cursor, unquoted)?);
+        if here.eat(" new-tuple:") {
+            *cursor = here;
+            return Ok(());
+        }
+        here.expect(" ")?;
+        columns.push(tuple::column(&mut here, unquoted)?);
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) fn value(cursor: &mut Cursor<'_>, form: Form, unquoted: &mut String) 
         (Form::Quoted, Some(b'\'')) => text(cursor, unquoted),
         (Form::Integer, Some(b'0'..=b'9' | b'-')) => integer(cursor),
         (_, Some(b'n')) if cursor.eat("null") => Ok(ValueParts::NULL),
+        (Form::Boolean, Some(b't' | b'f')) => boolean(cursor),
         _ => {
             // A copy, so that the cursor itself can stay in registers.
             let mut copy = *cursor;
@@ -102,8 +103,6 @@ fn rarer_value(cursor: &mut Cursor<'_>, form: Form, unquoted: &mut String) -> Re
         (Form::Oid, Some(b'\'')) => text(cursor, unquoted),
         (Form::Oid, Some(b'0'..=b'9')) => integer(cursor),
         (Form::Float | Form::Numeric, Some(b'0'..=b'9' | b'-' | b'N' | b'I')) => number(cursor, form),
-        (Form::Boolean, Some(b't')) => word(cursor, form, "true"),
-        (Form::Boolean, Some(b'f')) => word(cursor, form, "false"),
         (Form::Bits, Some(b'B')) if cursor.eat("B'") => {
             let begin = cursor.offset();
             cursor.skip_while(|byte| matches!(byte, b'0' | b'1'));
@@ -120,12 +119,17 @@ fn text(cursor: &mut Cursor<'_>, unquoted: &mut String) -> Result<ValueParts, De
     cursor.quoted(b'\'', "the quote that ends the value", unquoted).map(ValueParts)
 }
 
-#[cold]
-fn word(cursor: &mut Cursor<'_>, form: Form, word: &'static str) -> Result<ValueParts, DecodeError> {
+#[inline(always)]
+fn boolean(cursor: &mut Cursor<'_>) -> Result<ValueParts, DecodeError> {
     let begin = cursor.offset();
-    if cursor.eat(word) { Ok(part(begin, cursor)) } else { Err(cursor.unexpected(form.expected())) }
+    if cursor.eat("true") || cursor.eat("false") {
+        Ok(part(begin, cursor))
+    } else {
+        Err(cursor.unexpected(Form::Boolean.expected()))
+    }
 }
 
+#[inline(always)]
 fn part(begin: usize, end: &Cursor<'_>) -> ValueParts {
     ValueParts(Part::printed(begin, end.offset()))
 }
