@@ -17,6 +17,9 @@ fn main() {
 /// Rounds through a shape's payloads that one measurement makes, so that the clock costs nothing.
 const ROUNDS: usize = 64;
 
+/// Enough that the fastest is undisturbed on a machine that does other things as well.
+const SAMPLES: u32 = 5_000;
+
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     /// Five columns of different types.
@@ -130,17 +133,17 @@ fn rounds(bencher: Bencher<'_, '_>, mut decoder: Decoder, payloads: &[Vec<u8>]) 
     });
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = SHAPES, sample_count = SAMPLES)]
 fn warm(bencher: Bencher<'_, '_>, shape: Shape) {
     rounds(bencher, Decoder::default(), &shape.payloads());
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = SHAPES, sample_count = SAMPLES)]
 fn general(bencher: Bencher<'_, '_>, shape: Shape) {
     rounds(bencher, Decoder::default().forgetful(), &shape.payloads());
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = SHAPES, sample_count = SAMPLES)]
 fn first_sight(bencher: Bencher<'_, '_>, shape: Shape) {
     let payloads = shape.payloads();
     let bytes = payloads.iter().map(Vec::len).sum::<usize>();
@@ -153,7 +156,7 @@ fn first_sight(bencher: Bencher<'_, '_>, shape: Shape) {
 }
 
 /// The shape of Cyrillic text once more, from a database in WIN1251.
-#[divan::bench]
+#[divan::bench(sample_count = SAMPLES)]
 fn transcoded(bencher: Bencher<'_, '_>) {
     // In WIN1251 the letters of Russian but one are in the order that they have in Unicode.
     let letter = |letter: char| match u32::from(letter) {

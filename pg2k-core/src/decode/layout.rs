@@ -271,6 +271,15 @@ impl Layouts {
         *self = Self::default();
     }
 
+    /// How many relations are remembered, and about how many bytes.
+    #[cfg(test)]
+    pub(super) fn usage(&self) -> (usize, usize) {
+        assert_eq!(self.layouts.len(), self.by_name.len());
+        let of = |layout: &Layout| layout.size() + layout.columns.iter().map(LayoutColumn::size).sum::<usize>();
+        assert_eq!(self.layouts.iter().map(of).sum::<usize>(), self.size);
+        (self.layouts.len(), self.size)
+    }
+
     pub(super) fn get(&self, place: usize) -> Option<&Layout> {
         self.layouts.get(place)
     }

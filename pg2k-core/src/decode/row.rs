@@ -16,7 +16,7 @@ const MAX_KEPT: usize = 1 << 20;
 /// Memory that is used again and again.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    layouts: Layouts,
+    pub(super) layouts: Layouts,
     /// Whether columns are read without layouts.
     is_forgetful: bool,
     values: Vec<ValueParts>,

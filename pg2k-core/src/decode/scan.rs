@@ -1,4 +1,4 @@
-//! Finds the ends of words, of a payload's size: a call costs more than most of them are long.
+//! Finds where words end. Most are a few bytes long, so what is called for longer ones is avoided for them.
 
 use memchr::memchr;
 

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::super::{Decoder, Event, scan};
+use super::super::{Decoder, Event, layout, scan};
 use super::generate::{Sample, pick};
 use super::print::{describe, print};
 
@@ -59,7 +59,7 @@ fn sample(random: &mut Rng) -> Sample {
 #[test]
 fn what_is_printed_comes_back() {
     let mut decoders = Decoders::default();
-    for_seeds(20_000, |random| {
+    for_seeds(8_000, |random| {
         let row = Sample::row(random);
         let said = decoders.decode(row.payload.as_bytes()).unwrap_or_else(|error| panic!("{error:?}: {}", row.payload));
         assert_eq!(without_layout(&said), row.said, "{}", row.payload);
@@ -208,4 +208,34 @@ fn work_is_linear() {
         });
         assert!(large <= 5 * small.max(1_000), "{name}: {small}, then {large}");
     }
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let mut decoder = Decoder::default();
+    // The size is added up at every change, and held against what is there.
+    for (number, expected) in (1..=layout::MAX_RELATIONS).chain([1, 2]).enumerate() {
+        let payload = format!("table s.t{number}: INSERT: a[integer]:1");
+        assert!(decoder.decode(payload.as_bytes()).is_ok());
+        if expected < 10 || expected == layout::MAX_RELATIONS {
+            assert_eq!(decoder.rows.layouts.usage().0, expected);
+        }
+    }
+    let mut decode = |payload: String| {
+        assert!(decoder.decode(payload.as_bytes()).is_ok());
+        decoder.rows.layouts.usage()
+    };
+    let columns = (0..10_000).map(|number| format!(" column_{number}[integer]:1")).collect::<String>();
+    let mut most = 0;
+    for number in 0..100 {
+        let (_, size) = decode(format!("table s.t{number}: INSERT:{columns}"));
+        most = most.max(size);
+        // One row more may come on top.
+        assert!(size < layout::MAX_BYTES + 2_000_000);
+    }
+    assert!(most > layout::MAX_BYTES / 2);
+    // Fewer columns than before are less to remember.
+    let (_, before) = decode(format!("table s.t99: INSERT:{columns}"));
+    let (_, after) = decode("table s.t99: INSERT: a[integer]:1".to_owned());
+    assert!(after < before);
 }
