@@ -218,7 +218,6 @@ fn the_form_of_a_value_is_its_type_s() {
         for type_name in type_names {
             assert!(is_decoded(type_name, "null"), "{type_name}");
             for value in all.iter().chain(&NEVER) {
-                // Negative zero is a number of floating point only.
                 assert_eq!(is_decoded(type_name, value), values.contains(value), "{type_name}: {value}");
             }
         }
