@@ -50,6 +50,13 @@ impl<'a> Watched<'a> {
         watched
     }
 
+    /// Ends it: a server has room for a few slots only.
+    pub async fn end(self) {
+        for slot in [self.slot(), self.slot_of_pgoutput()] {
+            self.client.execute("SELECT pg_drop_replication_slot($1)", &[&slot]).await.expect("the end of a slot");
+        }
+    }
+
     /// Gives a session in the database.
     pub fn client(&self) -> &Client {
         &self.client

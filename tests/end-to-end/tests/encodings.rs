@@ -28,6 +28,7 @@ async fn every_character_of_every_encoding() {
             assert_eq!(ran.code, 0, "PostgreSQL {}, {}: {}", server.major(), encoding.name, ran.errors);
             let found = records::history(&records::parse(&ran.output));
             watched.assert_told("all", found, watched.told("UTF8", utf8).await);
+            watched.end().await;
         }
         println!("PostgreSQL {}: {} encodings in {:?}", server.major(), ENCODINGS.len(), begun.elapsed());
     }
