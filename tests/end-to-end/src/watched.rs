@@ -1,10 +1,13 @@
 //! A database that is watched in two ways: by a slot of `test_decoding`, which the program reads, and by one of `pgoutput`.
 
-use tokio_postgres::Client;
+use std::collections::BTreeMap;
 
-use crate::history::{Change, Event, Operation, assert_same_history, without};
+use tokio_postgres::{Client, Row};
+
+use crate::history::{Change, Columns, Event, Operation, Value, assert_same_history, without};
 use crate::lsn::Lsn;
 use crate::pgoutput::ReadText;
+use crate::records::Record;
 use crate::server::{Server, Settings, Version};
 use crate::{pgoutput, tool};
 
@@ -102,6 +105,36 @@ impl<'a> Watched<'a> {
         let comparable = |history| without(history, |change| is_told_by_one_alone(change, major));
         let found = without_columns_told_by_one_alone(found, major);
         assert_same_history(&what, &comparable(found), &comparable(expected));
+    }
+
+    /// Compares the keys of the records with what the catalogs say that they are, for tables whose key does not change.
+    ///
+    /// # Panics
+    ///
+    /// If they differ.
+    pub async fn assert_keys(&self, records: &[Record]) {
+        let sql = "SELECT nspname::text, relname::text,
+                ARRAY(SELECT attname::text FROM (SELECT indkey FROM pg_index
+                    WHERE indrelid = c.oid AND (indisprimary OR indisreplident) ORDER BY indisprimary DESC LIMIT 1) i,
+                    unnest(indkey) k JOIN pg_attribute ON attnum = k AND attrelid = c.oid)
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname <> 'changing' AND relkind IN ('r', 'm')";
+        let rows = self.client.query(sql, &[]).await.expect("the keys");
+        let table = |row: &Row| -> (String, String) { (row.get(0), row.get(1)) };
+        let keys: BTreeMap<_, Vec<String>> = rows.iter().map(|row| (table(row), row.get(2))).collect();
+        for Record { key: found, change, .. } in records {
+            let Some(names) = keys.get(&(change.schema.clone(), change.table.clone())) else { continue };
+            let value = |name: &String| {
+                let old = || change.old.as_ref()?.get(name).cloned().map(Value::Text);
+                match change.new.as_ref().and_then(|new| new.get(name)) {
+                    None | Some(Value::Unchanged) => old(),
+                    Some(new) => Some(new.clone()),
+                }
+            };
+            let expected: Option<Columns<Value>> =
+                names.iter().map(|name| Some((name.clone(), value(name)?))).collect();
+            let expected = expected.filter(|key| !key.is_empty());
+            assert_eq!(found, &expected, "the key of {change:?}");
+        }
     }
 }
 

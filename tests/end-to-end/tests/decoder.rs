@@ -9,7 +9,7 @@
     reason = "a broken expectation ends the test, in helpers too"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use pg2k_test_end_to_end::copies::Copy;
 use pg2k_test_end_to_end::damage::damaged;
@@ -22,7 +22,7 @@ use pg2k_test_end_to_end::watched::{self, EVERYTHING, Watched};
 use pg2k_test_end_to_end::workload::messages::Emitted;
 use pg2k_test_end_to_end::workload::{self, repertoire};
 use tokio::time::Instant;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_payload_is_what_pgoutput_tells() {
@@ -47,7 +47,7 @@ async fn every_payload_is_what_pgoutput_tells() {
         assert_known_differences(&found, major);
         assert_messages(&records, &emitted);
         assert_indices(&records, major);
-        assert_keys(&records, client).await;
+        watched.assert_keys(&records).await;
         assert_copy(&server, client, &found).await;
         let damaged = assert_damage_is_refused(&capture, &records, &mut random).await;
         let payloads = Line::parse_all(&capture).len();
@@ -140,31 +140,6 @@ fn assert_indices(records: &[Record], major: u32) {
         let rewritten = major <= 10 && record.change.schema == "changing" && record.index > expected;
         assert!(record.index == expected || rewritten, "expected the index {expected} in {record:?}");
         last = record.transaction.is_some().then_some(record);
-    }
-}
-
-/// Compares the keys of the records with what the catalogs say that they are, for tables whose key does not change.
-async fn assert_keys(records: &[Record], client: &Client) {
-    let sql = "SELECT nspname::text, relname::text,
-            ARRAY(SELECT attname::text FROM (SELECT indkey FROM pg_index
-                WHERE indrelid = c.oid AND (indisprimary OR indisreplident) ORDER BY indisprimary DESC LIMIT 1) i,
-                unnest(indkey) k JOIN pg_attribute ON attnum = k AND attrelid = c.oid)
-        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname <> 'changing' AND relkind IN ('r', 'm')";
-    let rows = client.query(sql, &[]).await.unwrap();
-    let table = |row: &Row| -> (String, String) { (row.get(0), row.get(1)) };
-    let keys: BTreeMap<_, Vec<String>> = rows.iter().map(|row| (table(row), row.get(2))).collect();
-    for Record { key: found, change, .. } in records {
-        let Some(names) = keys.get(&(change.schema.clone(), change.table.clone())) else { continue };
-        let value = |name: &String| {
-            let old = || change.old.as_ref()?.get(name).cloned().map(Value::Text);
-            match change.new.as_ref().and_then(|new| new.get(name)) {
-                None | Some(Value::Unchanged) => old(),
-                Some(new) => Some(new.clone()),
-            }
-        };
-        let expected: Option<Columns<Value>> = names.iter().map(|name| Some((name.clone(), value(name)?))).collect();
-        let expected = expected.filter(|key| !key.is_empty());
-        assert_eq!(found, &expected, "the key of {change:?}");
     }
 }
 

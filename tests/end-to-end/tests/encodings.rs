@@ -16,21 +16,25 @@ use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_character_of_every_encoding() {
-    for version in Version::asked_for() {
+    for (number, version) in Version::asked_for().into_iter().enumerate() {
         let begun = Instant::now();
         let server = watched::start(version).await;
-        for encoding in ENCODINGS {
+        // Servers hardly differ in this: the first is asked about all encodings, and another about a quarter of them.
+        let (first, step) = if number == 0 { (0, 1) } else { (number % 4, 4) };
+        let encodings = ENCODINGS.iter().skip(first).step_by(step);
+        for encoding in encodings.clone() {
             let client = encoding.create(&server).await;
             let watched = Watched::begin(&server, client).await;
             encoding.fill(watched.client()).await;
             let capture = watched.capture().await;
             let ran = tool::format_lines(EVERYTHING, &capture).await;
             assert_eq!(ran.code, 0, "PostgreSQL {}, {}: {}", server.major(), encoding.name, ran.errors);
-            let found = records::history(&records::parse(&ran.output));
-            watched.assert_told("all", found, watched.told("UTF8", utf8).await);
+            let records = records::parse(&ran.output);
+            watched.assert_keys(&records).await;
+            watched.assert_told("all", records::history(&records), watched.told("UTF8", utf8).await);
             watched.end().await;
         }
-        println!("PostgreSQL {}: {} encodings in {:?}", server.major(), ENCODINGS.len(), begun.elapsed());
+        println!("PostgreSQL {}: {} encodings in {:?}", server.major(), encodings.count(), begun.elapsed());
     }
 }
 

@@ -16,25 +16,45 @@ pub struct Encoding {
     shapes: &'static [(u8, u8, usize)],
 }
 
-/// The encodings of which a byte is a character.
-const SINGLE: &[(u8, u8, usize)] = &[(0x80, 0xff, 0)];
-
 /// The encodings.
 pub const ENCODINGS: &[Encoding] = &[
-    Encoding { name: "LATIN1", shapes: SINGLE },
-    Encoding { name: "LATIN2", shapes: SINGLE },
-    Encoding { name: "LATIN5", shapes: SINGLE },
-    Encoding { name: "LATIN9", shapes: SINGLE },
-    Encoding { name: "WIN1251", shapes: SINGLE },
-    Encoding { name: "WIN1252", shapes: SINGLE },
-    Encoding { name: "KOI8R", shapes: SINGLE },
-    Encoding { name: "ISO_8859_5", shapes: SINGLE },
-    Encoding { name: "ISO_8859_7", shapes: SINGLE },
+    single("LATIN1"),
+    single("LATIN2"),
+    single("LATIN3"),
+    single("LATIN4"),
+    single("LATIN5"),
+    single("LATIN6"),
+    single("LATIN7"),
+    single("LATIN8"),
+    single("LATIN9"),
+    single("LATIN10"),
+    single("ISO_8859_5"),
+    single("ISO_8859_6"),
+    single("ISO_8859_7"),
+    single("ISO_8859_8"),
+    single("WIN866"),
+    single("WIN874"),
+    single("WIN1250"),
+    single("WIN1251"),
+    single("WIN1252"),
+    single("WIN1253"),
+    single("WIN1254"),
+    single("WIN1255"),
+    single("WIN1256"),
+    single("WIN1257"),
+    single("WIN1258"),
+    single("KOI8R"),
+    single("KOI8U"),
     // 8e announces half-width katakana, 8f a supplementary character of two more bytes.
     Encoding { name: "EUC_JP", shapes: &[(0xa1, 0xfe, 1), (0x8e, 0x8e, 1), (0x8f, 0x8f, 2)] },
     Encoding { name: "EUC_KR", shapes: &[(0xa1, 0xfe, 1)] },
     Encoding { name: "EUC_CN", shapes: &[(0xa1, 0xfe, 1)] },
 ];
+
+/// Gives an encoding of which a byte is a character.
+const fn single(name: &'static str) -> Encoding {
+    Encoding { name, shapes: &[(0x80, 0xff, 0)] }
+}
 
 /// Gives the bytes of all characters that can be converted, a row each 80 of them, in the order of the bytes.
 const REPERTOIRE: &str = "
