@@ -20,7 +20,7 @@
 //! | [`kinesis`] | the lane, the aggregate, what becomes of failures, the client |
 //! | [`progress`] | what may be confirmed |
 //! | [`pipeline`] | waits for an event (`run`), applies it (`flow`) |
-//! | [`capture`], [`format`] | payloads to a file, and from files to records without a server; [`captured`] is a line of such a file |
+//! | [`capture`], [`mod@format`] | payloads to a file, and from files to records without a server; [`captured`] is a line of such a file |
 //!
 //! `captured`, `transaction`, `decode`, `selection`, `relations`, `progress`, `kinesis::{aggregate, lane, retry}` and `pipeline::{flow, translate}` are
 //! pure: no I/O, no clock, no randomness. There is no local disk.
