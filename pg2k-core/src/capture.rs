@@ -36,8 +36,10 @@ pub(crate) enum CaptureError {
     Output { path: Option<PathBuf>, source: io::Error },
 }
 
-/// How many payloads are asked for at a time.
-const FETCHED: i32 = 1_000;
+/// How many payloads are asked for at a time, at most.
+const MAX_FETCHED: usize = 1_000;
+/// The bytes that they should be together, going by those before.
+const FETCHED_BYTES: usize = 1 << 20;
 
 /// Writes what the slot has.
 ///
@@ -51,15 +53,23 @@ pub(crate) async fn capture(task: &CaptureTask) -> Result<(), CaptureError> {
     // What names mean that are no text, is for whoever reads the file to say.
     let dialect = Dialect { version: server.version, encoding: server.encoding, invalid_text: InvalidText::Fail };
     let context = context(&client, dialect).await?;
-    let failed = |source| CaptureError::Output { path: task.output.clone(), source };
-    let mut output: BufWriter<Box<dyn Write>> = BufWriter::new(match &task.output {
-        Some(path) => Box::new(File::create(path).map_err(failed)?),
-        None => Box::new(io::stdout().lock()),
-    });
-    let count = payloads(&mut client, task, context, &mut output).await?;
-    output.flush().map_err(failed)?;
-    tracing::info!(slot = %task.slot, payloads = count, "captured");
+    match payloads(&mut client, task, context).await {
+        Ok(count) => tracing::info!(slot = %task.slot, payloads = count, "captured"),
+        // A reader that has seen enough, such as `head`, is no error.
+        Err(CaptureError::Output { path: None, source }) if source.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(error),
+    }
     Ok(())
+}
+
+type Output = BufWriter<Box<dyn Write>>;
+
+/// Opens what is written to. A file that is there is emptied.
+fn open(task: &CaptureTask) -> io::Result<Output> {
+    Ok(BufWriter::new(match &task.output {
+        Some(path) => Box::new(File::create(path)?),
+        None => Box::new(io::stdout().lock()),
+    }))
 }
 
 async fn context(client: &Client, dialect: Dialect) -> Result<Context, CaptureError> {
@@ -82,12 +92,7 @@ async fn context(client: &Client, dialect: Dialect) -> Result<Context, CaptureEr
 }
 
 /// Writes the payloads, and tells how many they are.
-async fn payloads(
-    client: &mut Client,
-    task: &CaptureTask,
-    context: Context,
-    output: &mut impl Write,
-) -> Result<u64, CaptureError> {
+async fn payloads(client: &mut Client, task: &CaptureTask, context: Context) -> Result<u64, CaptureError> {
     // The options are those of the stream.
     const PEEK: &str = "SELECT lsn::text, data FROM pg_catalog.pg_logical_slot_peek_binary_changes($1, NULL, $2, \
         'include-xids', 'on', 'include-timestamp', 'on', 'skip-empty-xacts', 'off')";
@@ -96,24 +101,31 @@ async fn payloads(
     let written = |source| CaptureError::Output { path: task.output.clone(), source };
     let transaction = client.transaction().await.map_err(failed)?;
     let portal = transaction.bind(PEEK, &[&task.slot.as_str(), &task.limit]).await.map_err(failed)?;
+    // The server decodes all of it before it gives the first; what can fail has failed then.
+    let mut rows = transaction.query_portal(&portal, 1).await.map_err(failed)?;
+    let mut output = open(task).map_err(written)?;
     let mut context = Some(context);
     let mut count = 0;
-    loop {
-        let rows = transaction.query_portal(&portal, FETCHED).await.map_err(failed)?;
-        if rows.is_empty() {
-            return Ok(count);
-        }
-        for row in rows {
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        for row in &rows {
             let lsn: String = row.try_get(0).map_err(failed)?;
             let payload: &[u8] = row.try_get(1).map_err(failed)?;
             let lsn: Lsn = match lsn.parse() {
                 Ok(lsn) => lsn,
                 Err(_) => return Err(QueryError::Value { doing: DOING, column: "lsn", found: lsn }.into()),
             };
-            captured::write(output, lsn, payload, context.take()).map_err(written)?;
+            captured::write(&mut output, lsn, payload, context.take()).map_err(written)?;
+            bytes += payload.len();
             count += 1;
         }
+        let fetched = (FETCHED_BYTES / (bytes / rows.len()).max(1)).clamp(1, MAX_FETCHED);
+        let fetched = i32::try_from(fetched).unwrap_or(1);
+        drop(rows);
+        rows = transaction.query_portal(&portal, fetched).await.map_err(failed)?;
     }
+    output.flush().map_err(written)?;
+    Ok(count)
 }
 
 fn busy(name: &SlotName, error: QueryError) -> CaptureError {

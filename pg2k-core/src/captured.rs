@@ -86,6 +86,10 @@ struct Line<'a> {
 ///
 /// See [`LineError`].
 pub(crate) fn read(line: &[u8]) -> Result<Captured, LineError> {
+    // serde would take an array for a structure too.
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err(LineError::Json { column: 1, found: "something else" });
+    }
     let Line { lsn, data, data_b64, context } = serde_json::from_slice(line).map_err(|error| LineError::Json {
         column: error.column(),
         found: match error.classify() {
@@ -175,6 +179,10 @@ mod tests {
             (
                 b"{\"lsn\":7,\"data\":\"secret\"}",
                 "byte 8 of the line: expected a JSON object with the texts lsn and data, or data_b64, found other JSON",
+            ),
+            (
+                b"[\"0/1\",\"BEGIN\",null,null]",
+                "byte 1 of the line: expected a JSON object with the texts lsn and data, or data_b64, found something else",
             ),
             (b"{\"lsn\":\"0/1\"}", "expected one of data and data_b64, found none"),
             (b"{\"lsn\":\"0/1\",\"data\":\"a\",\"data_b64\":\"\"}", "expected one of data and data_b64, found both"),

@@ -86,6 +86,8 @@ pub(crate) struct Published {
     pub(crate) key: Vec<KeyColumn>,
     /// Columns that have no value, sorted.
     pub(crate) virtual_columns: Vec<String>,
+    /// Whether the key is one that the table had, and the catalogs know of none any more.
+    pub(crate) has_lost_key: bool,
 }
 
 /// A column of a primary key.
@@ -112,9 +114,13 @@ struct Known {
 pub(crate) struct Relations {
     selection: Selection,
     catalog: HashMap<TableName, Catalogued>,
+    /// Tables that had a key, and have none any more by what the catalogs said last.
+    without_key: HashSet<TableName>,
     known: Vec<Known>,
     /// Where in `known` a table is, by the name that payloads have for it.
     by_name: HashMap<Box<str>, usize>,
+    /// The same, by its name without quotes.
+    by_table: HashMap<TableName, usize>,
     /// The table asked for last; the next change is often one of it too.
     last: usize,
     /// Tables that were reported as left out: once is enough.
@@ -125,7 +131,16 @@ impl Relations {
     /// Begins with what the catalogs say.
     #[must_use]
     pub(crate) fn new(selection: Selection, catalog: HashMap<TableName, Catalogued>) -> Self {
-        Self { selection, catalog, known: Vec::new(), by_name: HashMap::new(), last: 0, reported: HashSet::new() }
+        Self {
+            selection,
+            catalog,
+            without_key: HashSet::new(),
+            known: Vec::new(),
+            by_name: HashMap::new(),
+            by_table: HashMap::new(),
+            last: 0,
+            reported: HashSet::new(),
+        }
     }
 
     /// What the user wants published.
@@ -136,13 +151,33 @@ impl Relations {
     /// Notes what the catalogs say of a table. A key that was known stays until they have another: that the table has none, or
     /// is gone, by now is no news of the rows that it had.
     pub(crate) fn learn(&mut self, name: TableName, catalogued: Catalogued) {
-        if self.catalog.get(&name).is_some_and(Catalogued::has_key) && !catalogued.has_key() {
-            return;
-        }
-        for known in self.known.iter_mut().filter(|known| known.name == name) {
+        if let Some(known) = self.by_table.get(&name).and_then(|place| self.known.get_mut(*place)) {
             known.fate = None;
         }
-        self.catalog.insert(name, catalogued);
+        let has_key = catalogued.has_key();
+        match (self.catalog.get_mut(&name), catalogued) {
+            (Some(Catalogued::Present(had)), Catalogued::Present(has)) if !had.key.is_empty() && !has_key => {
+                had.virtual_columns = has.virtual_columns;
+                self.without_key.insert(name);
+            }
+            (Some(Catalogued::Present(had)), Catalogued::Missing) if !had.key.is_empty() => {
+                self.without_key.insert(name);
+            }
+            (_, catalogued) => {
+                self.without_key.remove(&name);
+                self.catalog.insert(name, catalogued);
+            }
+        }
+    }
+
+    /// Adds to tables that the catalogs are to be asked about all others that are in doubt: one question costs the server hardly
+    /// more for hundreds of them than for one.
+    pub(crate) fn with_doubted(&self, mut tables: Vec<TableName>) -> Vec<TableName> {
+        let is_open = |known: &&Known| known.fate.is_none() && !self.catalog.contains_key(&known.name);
+        tables.extend(self.known.iter().filter(is_open).map(|known| known.name.clone()));
+        tables.sort_unstable();
+        tables.dedup();
+        tables
     }
 
     /// Doubts that tables without a key still have none: something other than rows was changed, perhaps by DDL.
@@ -192,6 +227,7 @@ impl Relations {
             let name = name(relation);
             self.known.push(Known { qualified: relation.qualified.into(), name, fate: None, layout: None });
             self.by_name.insert(relation.qualified.into(), self.known.len() - 1);
+            self.by_table.insert(self::name(relation), self.known.len() - 1);
             self.known.len() - 1
         });
         self.last
@@ -214,7 +250,8 @@ impl Relations {
             let key = definition.key.into_iter().map(column).collect();
             let mut virtual_columns = definition.virtual_columns;
             virtual_columns.sort_unstable();
-            return Ok(Fate::Published(Published { key, virtual_columns }));
+            let has_lost_key = self.without_key.contains(&name);
+            return Ok(Fate::Published(Published { key, virtual_columns, has_lost_key }));
         }
         if self.selection.unkeyed == Unkeyed::Fail {
             return Ok(Fate::Refused);
@@ -292,8 +329,33 @@ mod tests {
             relations.learn(table("a"), news);
             assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["x"]));
         }
+        assert!(relations.without_key.contains(&table("a")));
         relations.learn(table("a"), Catalogued::keyed(&["y"]));
         assert_eq!(key(relations.fate(relation("s.a", "a"), None).expect("known")), Some(vec!["y"]));
+        assert!(!relations.without_key.contains(&table("a")));
+    }
+
+    #[test]
+    fn virtual_columns_are_news_also_where_the_key_stays() {
+        let mut relations = relations(&[("a", Catalogued::keyed(&["x"]))]);
+        let virtual_columns = vec!["v".to_owned()];
+        relations.learn(table("a"), Catalogued::Present(Definition { key: Vec::new(), virtual_columns }));
+        match relations.fate(relation("s.a", "a"), None) {
+            Ok(Fate::Published(published)) => assert_eq!(published.virtual_columns, ["v"]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_tables_in_doubt_are_asked_for_together() {
+        let none = Catalogued::unkeyed();
+        let mut relations = relations(&[("a", none.clone()), ("b", none), ("c", Catalogued::keyed(&["x"]))]);
+        for name in ["a", "b", "c"] {
+            assert!(relations.fate(relation(&format!("s.{name}"), name), None).is_ok());
+        }
+        assert_eq!(relations.with_doubted(vec![table("z")]), [table("z")]);
+        relations.doubt();
+        assert_eq!(relations.with_doubted(vec![table("b")]), [table("a"), table("b")]);
     }
 
     #[test]
@@ -334,7 +396,10 @@ mod tests {
             };
             assert_eq!(fate_of(Unkeyed::Skip), "Skipped");
             assert_eq!(fate_of(Unkeyed::Fail), "Refused");
-            assert_eq!(fate_of(Unkeyed::Publish), "Published(Published { key: [], virtual_columns: [] })");
+            assert_eq!(
+                fate_of(Unkeyed::Publish),
+                "Published(Published { key: [], virtual_columns: [], has_lost_key: false })"
+            );
         }
     }
 

@@ -125,7 +125,8 @@ fn array<'a>(
 /// Writes a value as wal2json does: numbers and booleans as such, bytea without its `\x`, all else as text.
 fn value(record: &mut Record<'_>, type_name: &str, text: &str) -> fmt::Result {
     match type_name {
-        "smallint" | "integer" | "bigint" | "oid" | "real" | "double precision" | "numeric" => match text {
+        "oid" if text.bytes().all(|byte| byte.is_ascii_digit()) => record.write_str(text),
+        "smallint" | "integer" | "bigint" | "real" | "double precision" | "numeric" => match text {
             // JSON has none of them.
             "NaN" | "Infinity" | "-Infinity" => record.push(b"null"),
             _ if is_number(text) => record.write_str(text),

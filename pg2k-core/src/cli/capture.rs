@@ -26,9 +26,11 @@ pub(crate) struct CaptureArguments {
 }
 
 const AFTER_HELP: &str = "\
-It writes a JSON object a line, for pg2k format: to develop a formatter, or for a bug report. The payloads hold row data.
-The slot must not be in use: stop the pg2k that reads it first. The server decodes all that it writes into a temporary file first;
-with --limit it stops early, at the end of a transaction.
+It writes a JSON object a line, for pg2k format: to develop a formatter, or for a bug report.
+The payloads hold row data.
+The slot must not be in use: stop the pg2k that reads it first. The server decodes everything
+into a temporary file first; with --limit it stops early, at the end of a transaction. It gives
+what is flushed to its WAL: what was committed with synchronous_commit = off can be missing.
 
 Example: pg2k capture -d shop -s orders -o orders.jsonl";
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::ArgumentsError;
 use super::records::{FormatterChoice, RecordArguments, RecordChoice};
-use super::{ArgumentsError, HelpArguments};
 use crate::decode::{Encoding, InvalidText};
 use crate::selection::{Selection, Unkeyed};
 
@@ -21,8 +21,9 @@ pub(crate) struct FormatArguments {
     records: RecordArguments,
     #[command(flatten)]
     payloads: PayloadArguments,
-    #[command(flatten)]
-    help: HelpArguments,
+    /// Print this
+    #[arg(short, long, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 #[derive(Args, Debug)]
@@ -43,13 +44,15 @@ struct PayloadArguments {
 }
 
 const AFTER_HELP: &str = "\
-It reads lines such as {\"lsn\":\"0/16B3748\",\"data\":\"BEGIN 739\"}, as pg2k capture writes them, and writes each record followed by a
-newline. Changes wait in memory for the COMMIT that gives them their position.
+It reads lines such as {\"lsn\":\"0/16B3748\",\"data\":\"BEGIN 739\"}, as pg2k capture writes them,
+and writes each record followed by a newline. Changes wait in memory for the COMMIT that gives
+them their position.
 
 A bad payload is reported on standard error as FILE:LINE: and what is wrong.
-Exit codes: 0 all is well, 1 a bad payload or a file that cannot be read, 2 wrong use or configuration.
+Exit codes: 0 all is well, 1 a bad payload or a file that cannot be read, 2 wrong use.
 
-Example: pg2k capture -d shop -s orders > orders.jsonl && pg2k format -f ./libmyformat.so orders.jsonl";
+Example: pg2k capture -d shop -s orders -o orders.jsonl
+         pg2k format -f ./libmyformat.so --messages=^audit orders.jsonl";
 
 /// What to format, and how.
 #[derive(Debug)]

@@ -66,7 +66,8 @@ const AFTER_HELP: &str = "\
 Environment:
   PostgreSQL  PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSSLMODE PGSSLROOTCERT
               PGCONNECT_TIMEOUT PGAPPNAME, as for psql (no service files)
-  AWS         AWS_REGION AWS_PROFILE AWS_ACCESS_KEY_ID …, as for every AWS tool; AWS_ENDPOINT_URL for another endpoint
+  AWS         AWS_REGION AWS_PROFILE AWS_ACCESS_KEY_ID …, as for every AWS tool;
+              AWS_ENDPOINT_URL for another endpoint
   Formatters  PG2K_FORMATTER_PATH, directories to look for formatters in
   Logs        RUST_LOG, such as debug; info by default, warn for format and capture
 

@@ -13,6 +13,9 @@ use super::value::ValueParts;
 /// Unquoted text and columns that are kept for the next payload, in bytes.
 const MAX_KEPT: usize = 1 << 20;
 
+/// What can follow in an old key.
+const OLD_KEY: &str = "a column, or the words new-tuple:";
+
 /// Memory that is used again and again.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
@@ -179,7 +182,9 @@ impl Rows {
             if operation == Operation::Update && cursor.eat(" old-key:") {
                 has_old = true;
                 while !cursor.eat(" new-tuple:") {
-                    cursor.expect(" ")?;
+                    if !cursor.eat(" ") {
+                        return Err(cursor.unexpected(OLD_KEY));
+                    }
                     old.push(tuple::column(&mut cursor, unquoted)?);
                 }
             }
@@ -248,7 +253,9 @@ fn old_columns(
             *cursor = here;
             return Ok(());
         }
-        here.expect(" ")?;
+        if !here.eat(" ") {
+            return Err(here.unexpected(OLD_KEY));
+        }
         columns.push(tuple::column(&mut here, unquoted)?);
     }
 }
@@ -269,7 +276,7 @@ fn truncate_flags(cursor: &mut Cursor<'_>) -> Result<(bool, bool), DecodeError> 
     let restarts_identity = cursor.eat(" restart_seqs");
     let cascades = cursor.eat(" cascade");
     if !restarts_identity && !cascades {
-        return Err(cursor.unexpected(" (no-flags), restart_seqs or cascade"));
+        return Err(cursor.unexpected("(no-flags), restart_seqs or cascade"));
     }
     cursor.expect_end()?;
     Ok((restarts_identity, cascades))

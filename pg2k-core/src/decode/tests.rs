@@ -292,7 +292,7 @@ fn what_is_not_in_the_grammar() {
         (b"table p.t: INSERT: a[text]:'x", (29, "the quote that ends the value", None)),
         (b"table p.t: INSERT: a[text]:'x'y", (30, "the end of the payload", Some(b'y'))),
         (b"table p.t: INSERT: a[bit]:B'2'", (28, "0, 1 or '", Some(b'2'))),
-        (b"table p.t: UPDATE: old-key: a[integer]:1", (40, " ", None)),
+        (b"table p.t: UPDATE: old-key: a[integer]:1", (40, "a column, or the words new-tuple:", None)),
         (b"table p.t: TRUNCATE: restart_seqs x", (33, "the end of the payload", Some(b' '))),
         (b"table p.t: INSERT: a[text]:'\xff'", (28, "UTF-8", Some(0xff))),
         (

@@ -59,17 +59,18 @@ pub(crate) fn format(task: FormatTask) -> Result<Outcome, FormatError> {
         match file(path, &mut replay) {
             Ok(()) => {}
             Err(End::Input(source)) => return Err(FormatError::Input { path: path.clone(), source }),
-            Err(End::Replay(Stop::Refused)) => return replay.finish().or_else(output).map(|_| Outcome::Refused),
-            Err(End::Replay(Stop::Output(source))) => return output(source),
+            Err(End::Replay(Stop::Refused)) => break,
+            Err(End::Replay(Stop::Output(source))) => return output(source, replay.outcome()),
         }
     }
-    replay.finish().or_else(output)
+    let outcome = replay.outcome();
+    replay.finish().or_else(|source| output(source, outcome))
 }
 
 /// A reader that has seen enough, such as `head`, is no error.
-fn output(source: io::Error) -> Result<Outcome, FormatError> {
+fn output(source: io::Error, outcome: Outcome) -> Result<Outcome, FormatError> {
     match source.kind() {
-        io::ErrorKind::BrokenPipe => Ok(Outcome::Whole),
+        io::ErrorKind::BrokenPipe => Ok(outcome),
         _ => Err(FormatError::Output { source }),
     }
 }

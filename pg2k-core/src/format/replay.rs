@@ -60,8 +60,8 @@ struct Entry {
     lsn: Lsn,
     /// Where the payload ends in `bytes`.
     end: usize,
-    /// How many changes it counts for.
-    changes: u64,
+    /// How many changes it counts for; `None` where that cannot be known.
+    changes: Option<u64>,
     /// Whether it was refused already.
     refused: bool,
 }
@@ -69,24 +69,30 @@ struct Entry {
 impl Gathered {
     fn push(&mut self, place: Place, lsn: Lsn, payload: &[u8], changes: u64) {
         self.bytes.extend_from_slice(payload);
-        self.entries.push(Entry { place, lsn, end: self.bytes.len(), changes, refused: false });
+        self.entries.push(Entry { place, lsn, end: self.bytes.len(), changes: Some(changes), refused: false });
     }
 
-    fn push_refused(&mut self, place: Place) {
-        self.entries.push(Entry { place, lsn: Lsn::ZERO, end: self.bytes.len(), changes: 1, refused: true });
+    /// All but the first entry, which has no bytes.
+    fn without_first(mut self) -> Self {
+        self.entries.remove(0);
+        self
+    }
+
+    fn push_refused(&mut self, place: Place, changes: Option<u64>) {
+        self.entries.push(Entry { place, lsn: Lsn::ZERO, end: self.bytes.len(), changes, refused: true });
     }
 }
 
 /// Where in the sequence of transactions the next payload stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// In front of the first BEGIN.
+    /// In front of the first BEGIN; a payload that was refused can have been it.
     Front,
     /// Between transactions.
     Outside,
     /// In a transaction whose BEGIN is in this line.
     Inside { begin: Place, xid: Option<u32> },
-    /// Perhaps in a transaction: what is in this line, and was refused, can have been its BEGIN.
+    /// Behind a transaction, and perhaps in another: what is in this line, and was refused, can have been its BEGIN.
     Lost { refused: Place },
 }
 
@@ -94,7 +100,7 @@ enum State {
 enum Kind {
     Begin { xid: Option<u32> },
     Commit { xid: Option<u32>, at: Option<Timestamp> },
-    Prepare { gid: String },
+    Prepare { gid: String, xid: Option<u32> },
     CommitPrepared { gid: String, xid: Option<u32>, at: Option<Timestamp> },
     RollbackPrepared { gid: String },
     Changes(u64),
@@ -115,7 +121,7 @@ pub(crate) struct Replay<F, W, E> {
     file: String,
     state: State,
     gathered: Gathered,
-    prepared: HashMap<String, Gathered>,
+    prepared: HashMap<String, (Gathered, Option<u32>)>,
 }
 
 impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
@@ -157,6 +163,11 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         self.end_unfinished()
     }
 
+    /// What came of all so far.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
     /// Writes what is left to be written, and tells what came of all.
     ///
     /// # Errors
@@ -173,11 +184,16 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
     ///
     /// [`Stop::Refused`], unless it is to go on.
     pub(crate) fn refuse_line(&mut self, place: Place, reason: &impl Display) -> Result<(), Stop> {
-        match self.state {
-            State::Front | State::Outside => self.state = State::Lost { refused: place },
-            State::Inside { .. } | State::Lost { .. } => self.gathered.push_refused(place),
-        }
+        self.leave_out(place, Some(1));
         self.refuse(place, reason)
+    }
+
+    /// Counts what was refused as so many changes.
+    fn leave_out(&mut self, place: Place, changes: Option<u64>) {
+        match self.state {
+            State::Outside => self.state = State::Lost { refused: place },
+            State::Front | State::Inside { .. } | State::Lost { .. } => self.gathered.push_refused(place, changes),
+        }
     }
 
     /// Takes the payload of a line.
@@ -194,10 +210,13 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         }
         let kind = match self.decoder.decode(&payload) {
             Ok(event) => kind(&event),
-            Err(error) if error.is_of_invalid_text() => {
-                return self.refuse_line(place, &format!("{error}; --encoding or --invalid-text may help"));
+            Err(error) => {
+                let hint = if error.is_of_invalid_text() { "; --encoding or --invalid-text may help" } else { "" };
+                // A truncate is one change for each of its tables, which can be counted no longer.
+                let is_truncate = memchr::memmem::find(&payload, b"TRUNCATE").is_some();
+                self.leave_out(place, (!is_truncate).then_some(1));
+                return self.refuse(place, &format!("{error}{hint}"));
             }
-            Err(error) => return self.refuse_line(place, &error),
         };
         match kind {
             Kind::Begin { xid } => {
@@ -206,16 +225,14 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
                 Ok(())
             }
             Kind::Commit { xid, at } => self.commit(place, Header { xid, end_lsn: lsn, committed_at: at }),
-            Kind::Prepare { gid } => {
-                if let State::Front | State::Outside = self.state {
-                    return self.refuse(place, &"expected BEGIN, found PREPARE TRANSACTION");
-                }
-                self.state = State::Outside;
-                self.prepared.insert(gid, std::mem::take(&mut self.gathered));
-                Ok(())
-            }
+            Kind::Prepare { gid, xid } => self.prepare(place, gid, xid),
             Kind::CommitPrepared { gid, xid, at } => match self.prepared.remove(&gid) {
-                Some(gathered) => self.publish(gathered, &Header { xid, end_lsn: lsn, committed_at: at }),
+                Some((_, Some(prepared))) if xid.is_some_and(|xid| xid != prepared) => {
+                    self.refuse(place, &mismatch("COMMIT PREPARED", prepared, xid))
+                }
+                Some((gathered, prepared)) => {
+                    self.publish(gathered, &Header { xid: xid.or(prepared), end_lsn: lsn, committed_at: at })
+                }
                 None => self
                     .refuse(place, &"expected the PREPARE TRANSACTION of this COMMIT PREPARED before it, found none"),
             },
@@ -231,6 +248,13 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
                 self.gathered.push(place, lsn, &payload, changes);
                 Ok(())
             }
+            Kind::Alone if self.state == State::Front => {
+                self.gathered.push(place, lsn, &payload, 1);
+                Ok(())
+            }
+            Kind::Alone if self.state != State::Outside => {
+                self.refuse(place, &"expected a change or COMMIT, found a message outside of transactions")
+            }
             Kind::Alone => {
                 let mut alone = Gathered::default();
                 alone.push(place, lsn, &payload, 1);
@@ -239,15 +263,38 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         }
     }
 
+    fn prepare(&mut self, place: Place, gid: String, xid: Option<u32>) -> Result<(), Stop> {
+        if let State::Front | State::Outside = self.state {
+            return self.refuse(place, &"expected BEGIN, found PREPARE TRANSACTION");
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        let before = std::mem::replace(&mut self.state, State::Outside);
+        let begun = if let State::Inside { xid, .. } = before { xid } else { None };
+        if let (Some(begun), true) = (begun, begun.is_some() && xid.is_some() && xid != begun) {
+            return self.refuse(place, &mismatch("PREPARE TRANSACTION", begun, xid));
+        }
+        if self.prepared.contains_key(&gid) {
+            return self.refuse(
+                place,
+                &"expected the end of the prepared transaction of this name, found another of that name",
+            );
+        }
+        self.prepared.insert(gid, (gathered, xid.or(begun)));
+        Ok(())
+    }
+
     fn commit(&mut self, place: Place, header: Header) -> Result<(), Stop> {
         let gathered = std::mem::take(&mut self.gathered);
         let before = std::mem::replace(&mut self.state, State::Outside);
         match before {
             State::Inside { xid: Some(begun), .. } if header.xid.is_some_and(|xid| xid != begun) => {
-                self.refuse(place, &format!("expected the COMMIT of transaction {begun}, found that of another"))
+                self.refuse(place, &mismatch("COMMIT", begun, header.xid))
             }
             State::Inside { xid, .. } => self.publish(gathered, &Header { xid: xid.or(header.xid), ..header }),
             State::Lost { .. } => self.publish(gathered, &header),
+            State::Front if gathered.entries.first().is_some_and(|entry| entry.refused) => {
+                self.publish(gathered.without_first(), &header)
+            }
             State::Front | State::Outside => {
                 self.refuse(place, &"expected BEGIN, found COMMIT: the beginning of the transaction is not in the file")
             }
@@ -274,21 +321,29 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         for entry in gathered.entries {
             let payload = gathered.bytes.get(begin..entry.end).unwrap_or_default().to_vec();
             begin = entry.end;
+            let Some(changes) = entry.changes.filter(|_| !entry.refused) else { continue };
             let mut alone = Gathered::default();
-            alone.push(entry.place, entry.lsn, &payload, entry.changes);
+            alone.push(entry.place, entry.lsn, &payload, changes);
             self.publish(alone, &Header { xid: None, end_lsn: entry.lsn, committed_at: None })?;
         }
         Ok(())
     }
 
     fn publish(&mut self, gathered: Gathered, header: &Header) -> Result<(), Stop> {
-        let (mut begin, mut index) = (0, 0);
+        let (mut begin, mut index) = (0, Some(0));
         for entry in &gathered.entries {
             let payload = gathered.bytes.get(begin..entry.end).unwrap_or_default();
             begin = entry.end;
-            let next = index + entry.changes;
-            if !entry.refused {
-                self.translate(entry.place, header, payload, &mut index)?;
+            let next = index.zip(entry.changes).map(|(index, changes)| index + changes);
+            match (entry.refused, index) {
+                (true, _) => {}
+                (false, Some(mut index)) => self.translate(entry.place, header, payload, &mut index)?,
+                (false, None) => {
+                    self.refuse(
+                        entry.place,
+                        &"its position is not known: a line before it may be any number of changes",
+                    )?;
+                }
             }
             // The same as in a run in which nothing is refused.
             index = next;
@@ -300,9 +355,11 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         loop {
             match self.translator.translate(header, payload, index, 0) {
                 Ok(Translated::Done) => break,
-                Ok(Translated::Unknown(table)) => {
-                    let definition = self.definition(&table);
-                    self.translator.relations().learn(table, Catalogued::Present(definition));
+                Ok(Translated::Unknown(tables)) => {
+                    for table in tables {
+                        let definition = self.definition(&table);
+                        self.translator.learn(table, Catalogued::Present(definition));
+                    }
                 }
                 Err(error) => return self.refuse(place, &error),
             }
@@ -325,7 +382,7 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
     /// Goes by what the file says from here on.
     fn adopt(&mut self, context: Context) -> Result<(), String> {
         let Context { server_version, encoding, tables } = context;
-        let said = encoding.parse().map_err(|error| format!("context: encoding: {error}"))?;
+        let said = encoding.parse().map_err(|error| format!("context: {error}"))?;
         let encoding = self.given.encoding.unwrap_or(said);
         let said = major(&server_version).map_err(|error| format!("context: server_version: {error}"))?;
         let server_major = self.given.server_major.or(Some(said));
@@ -353,11 +410,16 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
     }
 }
 
+fn mismatch(what: &str, expected: u32, found: Option<u32>) -> String {
+    let found = found.map_or("none".to_owned(), |xid| format!("that of {xid}"));
+    format!("expected the {what} of transaction {expected}, found {found}")
+}
+
 fn kind(event: &Event<'_>) -> Kind {
     match event {
         Event::Begin { xid } => Kind::Begin { xid: *xid },
         Event::Commit { xid, at } => Kind::Commit { xid: *xid, at: *at },
-        Event::Prepare { gid, .. } => Kind::Prepare { gid: (*gid).to_owned() },
+        Event::Prepare { gid, xid, .. } => Kind::Prepare { gid: (*gid).to_owned(), xid: *xid },
         Event::CommitPrepared { gid, xid, at } => Kind::CommitPrepared { gid: (*gid).to_owned(), xid: *xid, at: *at },
         Event::RollbackPrepared { gid, .. } => Kind::RollbackPrepared { gid: (*gid).to_owned() },
         Event::Row(_) => Kind::Changes(1),

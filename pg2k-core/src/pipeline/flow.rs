@@ -24,8 +24,8 @@ pub(crate) enum Event {
     Started,
     /// The source has read this.
     Received(Chunk),
-    /// The catalogs were asked about a table.
-    Looked(TableName, Catalogued),
+    /// The catalogs were asked about tables.
+    Looked(Vec<(TableName, Catalogued)>),
     /// The request in flight was stored.
     Acknowledged(SequenceNumber),
     /// The request in flight failed.
@@ -182,8 +182,8 @@ pub(crate) struct Flow<F> {
     cursor: Cursor,
     /// The next record of the translator's that goes into the lane; all are in it when there is no such record.
     next_record: usize,
-    /// The table that has to be looked up before anything goes on.
-    unknown: Option<TableName>,
+    /// The tables that have to be looked up before anything goes on.
+    unknown: Vec<TableName>,
     handed_over: HandedOver,
     /// The newest WAL position that the source told of.
     seen: Lsn,
@@ -214,7 +214,7 @@ impl<F: Format> Flow<F> {
             open: None,
             cursor: Cursor::default(),
             next_record: 0,
-            unknown: None,
+            unknown: Vec::new(),
             handed_over: HandedOver::Whole(Lsn::ZERO),
             seen: Lsn::ZERO,
             totals: Totals::default(),
@@ -243,9 +243,11 @@ impl<F: Format> Flow<F> {
                 self.next_message = if self.source == Source::Flowing { 0 } else { chunk.messages.len() };
                 self.chunk = chunk;
             }
-            Event::Looked(table, catalogued) => {
-                self.unknown = None;
-                self.translator.relations().learn(table, catalogued);
+            Event::Looked(answers) => {
+                self.unknown.clear();
+                for (table, catalogued) in answers {
+                    self.translator.learn(table, catalogued);
+                }
             }
             Event::Acknowledged(number) => {
                 self.totals.records += self.lane.acknowledged(number) as u64;
@@ -283,9 +285,9 @@ impl<F: Format> Flow<F> {
         !self.draining && self.source != Source::OutgrownBehind && !self.is_blocked()
     }
 
-    /// The table that the catalogs have to be asked about.
-    pub(crate) fn wants_lookup(&self) -> Option<&TableName> {
-        self.unknown.as_ref()
+    /// The tables that the catalogs have to be asked about, if there are any.
+    pub(crate) fn wants_lookup(&self) -> &[TableName] {
+        &self.unknown
     }
 
     /// Whether the source has to confirm and begin again now. True once.
@@ -304,14 +306,14 @@ impl<F: Format> Flow<F> {
 
     /// Whether a drain has come to its end: all that was handed over is acknowledged.
     pub(crate) fn is_drained(&self) -> bool {
-        self.draining && (!self.is_blocked() || self.unknown.is_some()) && self.lane.oldest_pending().is_none()
+        self.draining && (!self.is_blocked() || !self.unknown.is_empty()) && self.lane.oldest_pending().is_none()
     }
 
     /// Gives up what is not handed over, because of an error: what was handed over before can still be sent and confirmed.
     pub(crate) fn abandon(&mut self) {
         self.draining = true;
         self.open = None;
-        self.unknown = None;
+        self.unknown.clear();
     }
 
     /// The newest WAL position that the source told of.
@@ -337,7 +339,7 @@ impl<F: Format> Flow<F> {
 
     /// Hands over what arrived until it is at an end, or the lane is full, or a table is unknown.
     fn advance(&mut self) -> Result<(), FlowError> {
-        if self.unknown.is_some() {
+        if !self.unknown.is_empty() {
             return Ok(());
         }
         loop {
@@ -414,8 +416,8 @@ impl<F: Format> Flow<F> {
                     source,
                 })? {
                     Translated::Done => {}
-                    Translated::Unknown(table) => {
-                        self.unknown = Some(table);
+                    Translated::Unknown(tables) => {
+                        self.unknown = self.translator.relations().with_doubted(tables);
                         return Ok(false);
                     }
                 }
@@ -484,7 +486,7 @@ impl<F: Format> Flow<F> {
     fn doubt_if_allowed(&mut self) {
         if self.doubts.due && self.doubts.allowed {
             self.doubts = Doubts::default();
-            self.translator.relations().doubt();
+            self.translator.doubt();
         }
     }
 }

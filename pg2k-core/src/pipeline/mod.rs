@@ -48,7 +48,7 @@ pub(crate) enum PipelineError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The catalogs cannot be asked about a table.
-    #[error("the key of a table: {0}")]
+    #[error("the keys of tables: {0}")]
     Catalog(#[from] CatalogError),
     /// The source's thread ended by itself.
     #[error("the source's thread ended unexpectedly")]
@@ -85,7 +85,7 @@ pub(crate) struct Surroundings<S> {
 }
 
 type Put = Pin<Box<dyn Future<Output = Result<SequenceNumber, Failure>>>>;
-type Lookup = Pin<Box<dyn Future<Output = Result<(TableName, Catalogued), CatalogError>>>>;
+type Lookup = Pin<Box<dyn Future<Output = Result<Vec<(TableName, Catalogued)>, CatalogError>>>>;
 
 /// What the pipeline waits for.
 #[derive(Default)]
@@ -206,8 +206,8 @@ fn start_what_is_wanted<F: Format>(
         let stream = stream.clone();
         waiting.put = Some(Box::pin(async move { stream.put(request).await }));
     }
-    if let (Some(table), None) = (flow.wants_lookup(), &waiting.lookup) {
-        waiting.lookup = Some(Box::pin(look_up(catalog.clone(), table.clone())));
+    if let (tables @ [_, ..], None) = (flow.wants_lookup(), &waiting.lookup) {
+        waiting.lookup = Some(Box::pin(look_up(catalog.clone(), tables.to_owned())));
     }
     source.confirm(flow.confirmable());
     if flow.take_restart() {
@@ -235,7 +235,7 @@ async fn next<S: Signals>(
             Err(failure) => Event::Failed(failure),
         }),
         answer = pending(lookup) => match answer {
-            Ok((table, catalogued)) => Happened::Event(Event::Looked(table, catalogued)),
+            Ok(answers) => Happened::Event(Event::Looked(answers)),
             Err(error) => Happened::Broken(error.into()),
         },
         () = at(*retry_at) => Happened::Event(Event::RetryDue),
@@ -305,18 +305,23 @@ fn remind(failure: &Failure, failures: u32, pause: Duration) {
     }
 }
 
-/// Asks the catalogs about a table until there is an answer, or no use in asking.
-async fn look_up(catalog: Catalog, table: TableName) -> Result<(TableName, Catalogued), CatalogError> {
+/// Asks the catalogs about tables until there is an answer, or no use in asking.
+async fn look_up(catalog: Catalog, tables: Vec<TableName>) -> Result<Vec<(TableName, Catalogued)>, CatalogError> {
     let mut failures = 0;
     loop {
-        match catalog.of(&table).await {
-            Ok(catalogued) => return Ok((table, catalogued)),
+        match catalog.of(&tables).await {
+            Ok(answers) => return Ok(answers),
             Err(error) if error.class() == Class::Fatal => return Err(error),
             Err(error) => {
                 failures += 1;
                 let pause = backoff(RECONNECT, failures, fastrand::u64(..));
                 let (error, retry_in_ms) = (with_causes(&error), pause.as_millis());
-                tracing::warn!(%table, error, retry_in_ms, "no answer about the table's key; asking again");
+                tracing::warn!(
+                    tables = tables.len(),
+                    error,
+                    retry_in_ms,
+                    "no answer about the tables' keys; asking again"
+                );
                 sleep(pause).await;
             }
         }

@@ -3,10 +3,12 @@
 //! Payloads come from a committed transaction, records go to a [`lane`](crate::kinesis::lane). Pure but for the formatter that
 //! it calls. The invariant: the same payloads of the same transaction get the same positions, whatever is filtered out.
 
+use std::collections::HashSet;
+
 use pg2k_abi::{Change, ChangeParts, Column, Message, Operation, Position, RecordBuffer, Value};
 
 use crate::decode::{self, DecodeError, Decoder, Event, Relation, RowChange, Truncate, Tuple};
-use crate::relations::{Fate, KeyColumn, Published, Relations, TableName};
+use crate::relations::{Catalogued, Fate, KeyColumn, Published, Relations, TableName};
 use crate::selection::Unkeyed;
 use crate::transaction::Header;
 
@@ -88,8 +90,8 @@ impl std::fmt::Display for Of<'_> {
 pub(crate) enum Translated {
     /// Its records, if it has any, are in the buffer.
     Done,
-    /// Nothing was done; the catalogs have to be asked about this table first.
-    Unknown(TableName),
+    /// Nothing was done; the catalogs have to be asked about these tables first.
+    Unknown(Vec<TableName>),
 }
 
 /// What one change may become, in bytes of records and partition keys. Records above what a stream takes (10 MiB at most)
@@ -107,7 +109,7 @@ pub(crate) struct Translator<F> {
     /// The records of the payload translated last.
     pub(crate) records: RecordBuffer,
     /// Tables of which it is settled, and was said, that deletes do not tell the key or that they are being rewritten.
-    settled: Vec<TableName>,
+    settled: HashSet<TableName>,
     /// The change for which the catalogs were asked again, since its row did not fit to the key.
     asked_again: Option<Position>,
 }
@@ -146,7 +148,7 @@ impl<F: Format> Translator<F> {
             decoder,
             columns: Buffers::default(),
             records: RecordBuffer::new(OUTPUT_LIMIT),
-            settled: Vec::new(),
+            settled: HashSet::new(),
             asked_again: None,
         }
     }
@@ -163,6 +165,18 @@ impl<F: Format> Translator<F> {
     /// What is known of the tables.
     pub(crate) fn relations(&mut self) -> &mut Relations {
         &mut self.relations
+    }
+
+    /// Notes what the catalogs say of a table. What was settled about it is open again.
+    pub(crate) fn learn(&mut self, name: TableName, catalogued: Catalogued) {
+        self.settled.remove(&name);
+        self.relations.learn(name, catalogued);
+    }
+
+    /// Doubts what is known of tables whose changes are published without a key, or not at all, because they have none.
+    pub(crate) fn doubt(&mut self) {
+        self.settled.clear();
+        self.relations.doubt();
     }
 
     /// Translates one payload of this transaction. `index` counts the transaction's changes and is moved on; changes before
@@ -186,7 +200,7 @@ impl<F: Format> Translator<F> {
                 let is_selected = relations.selection().operations.contains(row.operation);
                 if *index >= skip && is_selected && !publish.is_of_rewrite(row.relation, *rewrites) {
                     match relations.fate(row.relation, row.layout) {
-                        Err(unknown) => return Ok(Translated::Unknown(unknown)),
+                        Err(unknown) => return Ok(Translated::Unknown(vec![unknown])),
                         Ok(Fate::Filtered | Fate::Skipped) => {}
                         Ok(Fate::Refused) => {
                             return Err(TranslateError::NoKey { operation: row.operation, table: table(row.relation) });
@@ -199,7 +213,7 @@ impl<F: Format> Translator<F> {
                             *columns = buffers.recycle();
                             if fit? == Fit::Stale {
                                 *asked_again = Some(position);
-                                return Ok(Translated::Unknown(table(row.relation)));
+                                return Ok(Translated::Unknown(vec![table(row.relation)]));
                             }
                         }
                     }
@@ -208,8 +222,10 @@ impl<F: Format> Translator<F> {
             }
             Event::Truncate(truncate) => {
                 let is_selected = relations.selection().operations.truncate;
-                for relation in truncate.relations() {
-                    if let (true, Err(unknown)) = (is_selected, relations.fate(relation, None)) {
+                if is_selected {
+                    let unknown = truncate.relations().filter_map(|relation| relations.fate(relation, None).err());
+                    let unknown = unknown.collect::<Vec<_>>();
+                    if !unknown.is_empty() {
                         return Ok(Translated::Unknown(unknown));
                     }
                 }
@@ -289,7 +305,7 @@ struct Publish<'f, F> {
     formatter: &'f mut F,
     header: &'f Header,
     records: &'f mut RecordBuffer,
-    settled: &'f mut Vec<TableName>,
+    settled: &'f mut HashSet<TableName>,
     unkeyed: Unkeyed,
 }
 
@@ -305,7 +321,7 @@ impl<F: Format> Publish<'_, F> {
                     %table,
                     "taken for a table that is being rewritten, as PostgreSQL up to 10 shows it, and left out; --server-version settles it"
                 );
-                self.settled.push(table);
+                self.settled.insert(table);
             }
         }
         is_called_so && rewrites != Rewrites::Hidden
@@ -321,7 +337,7 @@ impl<F: Format> Publish<'_, F> {
         buffers: &mut Buffers<'a>,
     ) -> Result<Fit, TranslateError> {
         let Buffers { new, old, key: key_values, old_key } = buffers;
-        let Published { key, virtual_columns } = published;
+        let Published { key, virtual_columns, has_lost_key } = published;
         new.extend(row.new.columns());
         old.extend(row.old.iter().flat_map(Tuple::columns));
         if !virtual_columns.is_empty() {
@@ -335,7 +351,7 @@ impl<F: Format> Publish<'_, F> {
             _ => pick(key, key_values, |column| find(column, new).or_else(|| find(column, old))),
         };
         if let Some(missing) = missing {
-            match self.without_key(row, missing, final_answer)? {
+            match self.without_key(row, missing, *has_lost_key, final_answer)? {
                 WithoutKey::AskAgain => return Ok(Fit::Stale),
                 WithoutKey::LeaveOut => return Ok(Fit::Fits),
                 WithoutKey::Publish => key_values.clear(),
@@ -360,15 +376,17 @@ impl<F: Format> Publish<'_, F> {
         &mut self,
         row: &RowChange<'_>,
         column: String,
+        has_lost_key: bool,
         final_answer: bool,
     ) -> Result<WithoutKey, TranslateError> {
         let table = table(row.relation);
-        let is_delete = row.operation == Operation::Delete;
-        let is_settled = is_delete && self.settled.contains(&table);
+        // Such a row may well be without the key. Any other was made with a key that is not known.
+        let is_plausible = has_lost_key || row.operation == Operation::Delete;
+        let is_settled = is_plausible && self.settled.contains(&table);
         if !is_settled && !final_answer {
             return Ok(WithoutKey::AskAgain);
         }
-        if !is_delete {
+        if !is_plausible {
             return Err(TranslateError::KeyColumn { table, column });
         }
         let decision = match self.unkeyed {
@@ -377,13 +395,15 @@ impl<F: Format> Publish<'_, F> {
             Unkeyed::Fail => return Err(TranslateError::NoKey { operation: row.operation, table }),
         };
         if !is_settled {
-            if decision == WithoutKey::LeaveOut {
+            if decision == WithoutKey::LeaveOut && has_lost_key {
+                tracing::warn!(%table, "rows have no primary key any more; they are not published");
+            } else if decision == WithoutKey::LeaveOut {
                 tracing::warn!(
                     %table,
                     "deletes do not tell the primary key, because of the table's replica identity; they are not published"
                 );
             }
-            self.settled.push(table);
+            self.settled.insert(table);
         }
         Ok(decision)
     }

@@ -64,14 +64,14 @@ impl Catalog {
         Self { settings, dialect }
     }
 
-    /// Reads the definition of one table.
+    /// Reads the definitions of these tables.
     ///
     /// # Errors
     ///
     /// Fails where the server cannot be reached or the query fails.
-    pub(crate) async fn of(&self, table: &TableName) -> Result<Catalogued, CatalogError> {
+    pub(crate) async fn of(&self, tables: &[TableName]) -> Result<Vec<(TableName, Catalogued)>, CatalogError> {
         let client = sql::open(&self.settings).await?;
-        Ok(of(&client, self.dialect, table).await?)
+        Ok(of(&client, self.dialect, tables).await?)
     }
 }
 
@@ -112,14 +112,22 @@ pub(crate) async fn all(client: &Client, dialect: Dialect) -> Result<HashMap<Tab
     read(client, dialect, "n.nspname NOT IN ('pg_catalog', 'information_schema')", &[]).await
 }
 
-/// Reads the definition of one table.
+/// Reads the definitions of these tables.
 ///
 /// # Errors
 ///
 /// Fails where the query does.
-async fn of(client: &Client, dialect: Dialect, name: &TableName) -> Result<Catalogued, QueryError> {
-    let found = read(client, dialect, "n.nspname = $1 AND c.relname = $2", &[&name.schema, &name.table]).await?;
-    Ok(found.into_values().next().unwrap_or(Catalogued::Missing))
+async fn of(
+    client: &Client,
+    dialect: Dialect,
+    tables: &[TableName],
+) -> Result<Vec<(TableName, Catalogued)>, QueryError> {
+    const AMONG: &str = "(n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))";
+    let schemas = tables.iter().map(|name| &name.schema).collect::<Vec<_>>();
+    let names = tables.iter().map(|name| &name.table).collect::<Vec<_>>();
+    let mut found = read(client, dialect, AMONG, &[&schemas, &names]).await?;
+    let answer = |name: &TableName| (name.clone(), found.remove(name).unwrap_or(Catalogued::Missing));
+    Ok(tables.iter().map(answer).collect())
 }
 
 async fn read(

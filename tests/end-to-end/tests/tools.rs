@@ -81,7 +81,7 @@ async fn format_says_where_and_what() {
     let ran = format(&["-f", "json", "--keep-going"], &["no JSON", ROW, r#"{"lsn":"0/9","data":"COMMIT"}"#, "{"]).await;
     let (code, records, errors) = texts(&ran);
     assert_eq!((code, records.len(), errors.lines().count()), (1, 1, 2), "{errors}");
-    assert!(errors.contains(":1: byte 2 of the line: expected a JSON object"), "{errors}");
+    assert!(errors.contains(":1: byte 1 of the line: expected a JSON object"), "{errors}");
 
     let ran = tool::run(&["format", "-f", "csv", "/nonexistent"], Stdio::null()).await;
     assert_eq!(ran.code, 1);

@@ -127,6 +127,27 @@ fn a_bad_payload_is_refused_and_the_others_keep_their_positions() {
 }
 
 #[test]
+fn a_bad_payload_among_bare_ones_is_left_out() {
+    let (one, two) = (insert(1), insert(2));
+    let (records, errors) = replay(&[&one, "table s.t: INSERT: id[integer]:x", &two, "no payload", &one]);
+    assert_eq!(records.len(), 3, "{errors:?}");
+    assert!(records[1].starts_with("0/3/0 None"), "{records:?}");
+    assert_eq!(errors.len(), 2);
+    assert!(errors[0].starts_with("f:2: ") && errors[1].starts_with("f:4: "), "{errors:?}");
+}
+
+#[test]
+fn behind_a_damaged_truncate_no_position_is_known() {
+    let (one, two) = (insert(1), insert(2));
+    let damaged = "table s.t, s.u: TRUNCATE: (no-flagz)";
+    let (records, errors) = replay(&["BEGIN 7", &one, damaged, &two, COMMIT, "BEGIN 8", &two, "COMMIT 8"]);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records[1].starts_with("0/8/0 Some(8)"), "{records:?}");
+    assert_eq!(errors.len(), 2);
+    assert_eq!(errors[1], "f:4: its position is not known: a line before it may be any number of changes");
+}
+
+#[test]
 fn the_first_bad_payload_ends_it_unless_it_is_to_go_on() {
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     let mut replay = Replay::new(Plain, given(), &mut records, &mut errors, false);
@@ -142,11 +163,27 @@ fn sequences_that_no_server_sends() {
     for (payloads, error) in [
         (&["BEGIN 7", COMMIT, &one][..], "f:3: expected BEGIN, found a change outside of transactions"),
         (&["BEGIN 7", &one], "f:1: expected a COMMIT of this transaction, found none"),
-        (&["BEGIN 6", COMMIT], "f:2: expected the COMMIT of transaction 6, found that of another"),
+        (&["BEGIN 6", COMMIT], "f:2: expected the COMMIT of transaction 6, found that of 7"),
         (&["PREPARE TRANSACTION 'g', txid 7"], "f:1: expected BEGIN, found PREPARE TRANSACTION"),
         (
             &["COMMIT PREPARED 'g', txid 7"],
             "f:1: expected the PREPARE TRANSACTION of this COMMIT PREPARED before it, found none",
+        ),
+        (
+            &["BEGIN 7", &one, "PREPARE TRANSACTION 'g', txid 9"],
+            "f:3: expected the PREPARE TRANSACTION of transaction 7, found that of 9",
+        ),
+        (
+            &["BEGIN 7", "PREPARE TRANSACTION 'g', txid 7", "COMMIT PREPARED 'g', txid 8"],
+            "f:3: expected the COMMIT PREPARED of transaction 7, found that of 8",
+        ),
+        (
+            &["BEGIN 7", "PREPARE TRANSACTION 'g', txid 7", "BEGIN 8", "PREPARE TRANSACTION 'g', txid 8"],
+            "f:4: expected the end of the prepared transaction of this name, found another of that name",
+        ),
+        (
+            &["BEGIN 7", "message: transactional: 0 prefix: p, sz: 1 content:x", COMMIT],
+            "f:2: expected a change or COMMIT, found a message outside of transactions",
         ),
     ] {
         let (records, errors) = replay(payloads);

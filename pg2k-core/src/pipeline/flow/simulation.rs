@@ -268,10 +268,13 @@ impl World {
     }
 
     fn look_up(&mut self) {
-        if let Some(table) = self.flow.wants_lookup().cloned() {
-            let unkeyed = table.table == "unkeyed";
-            let said = if unkeyed { Catalogued::unkeyed() } else { Catalogued::keyed(&["id"]) };
-            self.apply(Event::Looked(table, said));
+        let said = |table: &TableName| match table.table.as_str() {
+            "unkeyed" => Catalogued::unkeyed(),
+            _ => Catalogued::keyed(&["id"]),
+        };
+        let answers = self.flow.wants_lookup().iter().map(|table| (table.clone(), said(table))).collect::<Vec<_>>();
+        if !answers.is_empty() {
+            self.apply(Event::Looked(answers));
             self.flow.allow_doubt();
         }
     }
