@@ -18,6 +18,7 @@ use crate::format::{FormatError, Outcome, format};
 use crate::formatter::LoadedFormatter;
 use crate::formatter::load::LoadError;
 use crate::kinesis::client::{KinesisError, Stream};
+use crate::pipeline;
 use crate::pipeline::flow::Flow;
 use crate::pipeline::translate::Translator;
 use crate::pipeline::{Ending, PipelineError, Signals as _, Surroundings};
@@ -30,7 +31,7 @@ use crate::postgres::sql;
 use crate::postgres::stream::Source;
 use crate::relations::{Catalogued, Relations, TableName};
 use crate::signals::UserSignals;
-use crate::{pipeline, telemetry};
+use crate::telemetry::{self, Role};
 
 /// Stopped by a signal.
 const STOPPED: u8 = 0;
@@ -87,9 +88,8 @@ impl Error {
 pub fn run(arguments: Arguments) -> ExitCode {
     let format = arguments.log_format();
     let task = arguments.into_task();
-    // A tool that has done what it was asked for has nothing to say.
-    let level = if matches!(task, Task::Publish(_)) { "info" } else { "warn" };
-    let logs = telemetry::set_up(format, level).map_err(Error::Logs);
+    let role = if matches!(task, Task::Publish(_)) { Role::Service } else { Role::Tool };
+    let logs = telemetry::set_up(format, role).map_err(Error::Logs);
     match logs.and_then(|()| perform(task)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -10,12 +10,32 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 use crate::pipeline::flow::Totals;
 
-/// Sends logs to standard error. `RUST_LOG` selects what is logged; this level and above by default.
+/// Who logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A program that runs on and on.
+    Service,
+    /// A program that does what it was asked for, and has nothing to say when it has done it.
+    Tool,
+}
+
+impl Role {
+    /// What is logged by default: this level and above.
+    fn level(self) -> &'static str {
+        match self {
+            Self::Service => "info",
+            Self::Tool => "warn",
+        }
+    }
+}
+
+/// Sends logs to standard error. `RUST_LOG` selects what is logged.
 ///
 /// # Errors
 ///
 /// What is wrong with `RUST_LOG`; logs are set up all the same.
-pub(crate) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
+pub(crate) fn set_up(format: LogFormat, role: Role) -> Result<(), String> {
+    let level = role.level();
     let selection = std::env::var("RUST_LOG").unwrap_or_default();
     let selection = if selection.is_empty() { level } else { &selection };
     let (filter, result) = match EnvFilter::try_new(selection) {
@@ -29,6 +49,7 @@ pub(crate) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
+        LogFormat::Text if role == Role::Tool => logs.without_time().with_ansi(false).with_target(false).init(),
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }

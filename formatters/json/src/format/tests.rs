@@ -224,12 +224,10 @@ fn values_of_every_type() {
 }
 
 #[test]
-fn json_that_is_none_is_an_error_without_the_value() {
-    let row = [Column::new("doc", "jsonb", TEXT("{\n\"secret\": \"pass\nword\"}"))];
+fn json_that_is_none_is_text() {
+    let row = [Column::new("doc", "jsonb", TEXT("eyJhIjog6Q=="))];
     let change = ChangeParts { columns: &row, ..parts(Operation::Insert) };
-    let error = "column doc: expected JSON, found something else at byte 15 of line 2";
-    assert_eq!(formatted(&change, Values::Typed), Err(error.to_owned()));
-    assert!(formatted(&change, Values::Text).is_ok());
+    assert_eq!(formatted(&change, Values::Typed), formatted(&change, Values::Text));
 }
 
 #[test]
