@@ -60,8 +60,8 @@ struct Entry {
     lsn: Lsn,
     /// Where the payload ends in `bytes`.
     end: usize,
-    /// How many changes it counts for; `None` where that cannot be known.
-    changes: Option<u64>,
+    /// How many changes it counts for.
+    changes: u64,
     /// Whether it was refused already.
     refused: bool,
 }
@@ -69,7 +69,7 @@ struct Entry {
 impl Gathered {
     fn push(&mut self, place: Place, lsn: Lsn, payload: &[u8], changes: u64) {
         self.bytes.extend_from_slice(payload);
-        self.entries.push(Entry { place, lsn, end: self.bytes.len(), changes: Some(changes), refused: false });
+        self.entries.push(Entry { place, lsn, end: self.bytes.len(), changes, refused: false });
     }
 
     /// All but the first entry, which has no bytes.
@@ -78,7 +78,7 @@ impl Gathered {
         self
     }
 
-    fn push_refused(&mut self, place: Place, changes: Option<u64>) {
+    fn push_refused(&mut self, place: Place, changes: u64) {
         self.entries.push(Entry { place, lsn: Lsn::ZERO, end: self.bytes.len(), changes, refused: true });
     }
 }
@@ -184,12 +184,12 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
     ///
     /// [`Stop::Refused`], unless it is to go on.
     pub(crate) fn refuse_line(&mut self, place: Place, reason: &impl Display) -> Result<(), Stop> {
-        self.leave_out(place, Some(1));
+        self.leave_out(place, 1);
         self.refuse(place, reason)
     }
 
     /// Counts what was refused as so many changes.
-    fn leave_out(&mut self, place: Place, changes: Option<u64>) {
+    fn leave_out(&mut self, place: Place, changes: u64) {
         match self.state {
             State::Outside => self.state = State::Lost { refused: place },
             State::Front | State::Inside { .. } | State::Lost { .. } => self.gathered.push_refused(place, changes),
@@ -212,9 +212,7 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
             Ok(event) => kind(&event),
             Err(error) => {
                 let hint = if error.is_of_invalid_text() { "; --encoding or --invalid-text may help" } else { "" };
-                // A truncate is one change for each of its tables, which can be counted no longer.
-                let is_truncate = memchr::memmem::find(&payload, b"TRUNCATE").is_some();
-                self.leave_out(place, (!is_truncate).then_some(1));
+                self.leave_out(place, tables(&payload));
                 return self.refuse(place, &format!("{error}{hint}"));
             }
         };
@@ -321,29 +319,24 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         for entry in gathered.entries {
             let payload = gathered.bytes.get(begin..entry.end).unwrap_or_default().to_vec();
             begin = entry.end;
-            let Some(changes) = entry.changes.filter(|_| !entry.refused) else { continue };
+            if entry.refused {
+                continue;
+            }
             let mut alone = Gathered::default();
-            alone.push(entry.place, entry.lsn, &payload, changes);
+            alone.push(entry.place, entry.lsn, &payload, entry.changes);
             self.publish(alone, &Header { xid: None, end_lsn: entry.lsn, committed_at: None })?;
         }
         Ok(())
     }
 
     fn publish(&mut self, gathered: Gathered, header: &Header) -> Result<(), Stop> {
-        let (mut begin, mut index) = (0, Some(0));
+        let (mut begin, mut index) = (0, 0);
         for entry in &gathered.entries {
             let payload = gathered.bytes.get(begin..entry.end).unwrap_or_default();
             begin = entry.end;
-            let next = index.zip(entry.changes).map(|(index, changes)| index + changes);
-            match (entry.refused, index) {
-                (true, _) => {}
-                (false, Some(mut index)) => self.translate(entry.place, header, payload, &mut index)?,
-                (false, None) => {
-                    self.refuse(
-                        entry.place,
-                        &"its position is not known: a line before it may be any number of changes",
-                    )?;
-                }
+            let next = index + entry.changes;
+            if !entry.refused {
+                self.translate(entry.place, header, payload, &mut index)?;
             }
             // The same as in a run in which nothing is refused.
             index = next;
@@ -408,6 +401,21 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         writeln!(errors, "{file}:{line}: {reason}").unwrap_or_default();
         if self.keep_going { Ok(()) } else { Err(Stop::Refused) }
     }
+}
+
+/// How many tables a damaged payload seems to be of: a truncate is one change for each.
+fn tables(payload: &[u8]) -> u64 {
+    let (mut tables, mut in_quotes, mut before) = (1, false, b' ');
+    for &byte in payload.strip_prefix(b"table ").unwrap_or_default() {
+        match (before, byte) {
+            (_, b'"') => in_quotes = !in_quotes,
+            (b',', b' ') if !in_quotes => tables += 1,
+            (b':', b' ') if !in_quotes => break,
+            _ => {}
+        }
+        before = byte;
+    }
+    tables
 }
 
 fn mismatch(what: &str, expected: u32, found: Option<u32>) -> String {
