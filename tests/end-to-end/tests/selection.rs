@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use pg2k_test_end_to_end::program::Launch;
 use pg2k_test_end_to_end::replay::lines;
-use pg2k_test_end_to_end::server::Server;
+use pg2k_test_end_to_end::server::{Server, Settings, Version};
 use pg2k_test_end_to_end::wait::SOON;
 use pg2k_test_end_to_end::{NAME, endpoint};
 use pg2k_test_kinesis::Endpoint;
@@ -157,7 +157,7 @@ async fn options_reach_the_formatter() {
 
 /// Makes a database of this encoding with a table in it, and a slot.
 async fn create_database(server: &Server, encoding: &str, table: &[u8]) {
-    let sql = format!("CREATE DATABASE other ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'");
+    let sql = format!("CREATE DATABASE other ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
     server.execute(&[&sql]).await;
     let client = server.client_of("other").await;
     client.batch_execute(std::str::from_utf8(table).unwrap()).await.unwrap();
@@ -229,4 +229,26 @@ async fn a_key_that_moves_to_a_new_column_is_noticed() {
     let keys = objects(&endpoint).iter().map(|object| object["key"].clone()).collect::<Vec<_>>();
     assert_eq!(keys.first(), Some(&json!({"id": 1})));
     assert_eq!(keys.last(), Some(&json!({"k": 8})));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn virtual_columns_are_left_out_also_when_they_are_new() {
+    let (server, endpoint) = (Settings::default().version(Version::Major(18)).start().await, endpoint(1));
+    server
+        .execute(&["CREATE TABLE t (id int PRIMARY KEY, n int, twice int GENERATED ALWAYS AS (n * 2) VIRTUAL)"])
+        .await;
+    server.create_slot(NAME).await;
+    let program = launch(&server, &endpoint).start();
+    server.execute(&["INSERT INTO t VALUES (1, 1)"]).await;
+    server.wait_confirmed(NAME, server.wal_end().await, SOON).await;
+    server
+        .execute(&[
+            "ALTER TABLE t ADD COLUMN thrice int GENERATED ALWAYS AS (n * 3) VIRTUAL",
+            "INSERT INTO t VALUES (2, NULL)",
+        ])
+        .await;
+    server.wait_confirmed(NAME, server.wal_end().await, SOON).await;
+    program.terminate().await.assert_drained();
+    let rows = objects(&endpoint).iter().map(|object| object["new"].clone()).collect::<Vec<_>>();
+    assert_eq!(rows, [json!({"id": 1, "n": 1}), json!({"id": 2, "n": null})]);
 }
