@@ -37,8 +37,12 @@ impl<'a> Options<'a> {
     pub fn expect_only(&self, names: &[&str]) -> Result<(), Error> {
         match self.iter().find(|(name, _)| !names.contains(name)) {
             None => Ok(()),
-            Some((name, _)) if names.is_empty() => Err(Error::new(format!("option {name}: expected no options"))),
-            Some((name, _)) => Err(Error::new(format!("option {name}: expected {}", names.join(" or ")))),
+            Some((name, _)) if names.is_empty() => {
+                Err(Error::new(format!("option {name}: not known here; expected no options")))
+            }
+            Some((name, _)) => {
+                Err(Error::new(format!("option {name}: not known here; expected {}", names.join(" or "))))
+            }
         }
     }
 
@@ -60,7 +64,7 @@ mod tests {
         assert_eq!((options.get("a"), options.get("b"), options.get("c")), (Some("3"), Some("2"), None));
         assert!(options.expect_only(&["a", "b"]).is_ok());
         let refused = |names| options.expect_only(names).map_err(|error| error.to_string());
-        assert_eq!(refused(&["a", "c"]), Err("option b: expected a or c".to_owned()));
-        assert_eq!(refused(&[]), Err("option a: expected no options".to_owned()));
+        assert_eq!(refused(&["a", "c"]), Err("option b: not known here; expected a or c".to_owned()));
+        assert_eq!(refused(&[]), Err("option a: not known here; expected no options".to_owned()));
     }
 }

@@ -12,7 +12,6 @@ use tokio_postgres::Client;
 
 use crate::captured::{self, Context, Table};
 use crate::cli::CaptureTask;
-use crate::decode::InvalidText;
 use crate::postgres::connect::ConnectError;
 use crate::postgres::failure::QueryError;
 use crate::postgres::keys::{self, Dialect};
@@ -50,9 +49,7 @@ pub(crate) async fn capture(task: &CaptureTask) -> Result<(), CaptureError> {
     let mut client = sql::open(&task.postgres).await?;
     let server = preflight(&client).await?;
     slot::ensure(&client, &task.slot, SlotAction::UseExisting).await?;
-    // What names mean that are no text, is for whoever reads the file to say.
-    let dialect = Dialect { version: server.version, encoding: server.encoding, invalid_text: InvalidText::Fail };
-    let context = context(&client, dialect).await?;
+    let context = context(&client, Dialect { version: server.version, encoding: server.encoding }).await?;
     match payloads(&mut client, task, context).await {
         Ok(count) => tracing::info!(slot = %task.slot, payloads = count, "captured"),
         // A reader that has seen enough, such as `head`, is no error.

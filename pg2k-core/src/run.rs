@@ -189,8 +189,7 @@ async fn prepare(config: &Config) -> Result<Prepared, Error> {
     }
     let max_record_size = stream.max_record_size().await?;
     let slot = slot::ensure(&client, &config.slot, config.slot_action).await?;
-    let (encoding, invalid_text) = (server.encoding, config.invalid_text);
-    let dialect = Dialect { version: server.version, encoding, invalid_text };
+    let dialect = Dialect { version: server.version, encoding: server.encoding };
     let keys = keys::all(&client, dialect).await?;
     tracing::info!(
         server = %config.postgres.address(),

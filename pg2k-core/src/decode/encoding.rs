@@ -165,7 +165,8 @@ pub enum InvalidText {
     /// `fail`: the payload is refused.
     #[default]
     Fail,
-    /// `replace`: what has no meaning becomes U+FFFD, the replacement character.
+    /// `replace`: what has no meaning in a value becomes U+FFFD, the replacement character; each name that has none becomes
+    /// base64, so that it stays another than all others.
     Replace,
     /// `base64`: each name or value that has no meaning becomes the standard base64, with padding, of its bytes.
     Base64,

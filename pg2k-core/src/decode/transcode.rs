@@ -91,22 +91,18 @@ impl Transcoder {
     /// Goes through the payload and hands over its pieces, and what becomes of each.
     fn pieces(&self, payload: &[u8], is_alone: bool, take: &mut impl Take) -> Result<(), DecodeError> {
         match self.invalid {
-            InvalidText::Replace => {
-                self.characters(payload, take, |take, bytes| {
-                    take(bytes, "\u{fffd}");
-                    true
-                });
+            InvalidText::Replace if is_alone => {
+                self.replaced(payload, take);
                 Ok(())
             }
-            InvalidText::Base64 if self.first_invalid(payload).is_some() => {
-                if is_alone {
-                    take(payload, &BASE64_STANDARD.encode(payload));
-                    Ok(())
-                } else {
-                    self.tokens(payload, take)
-                }
+            InvalidText::Base64 if is_alone && self.first_invalid(payload).is_some() => {
+                take(payload, &BASE64_STANDARD.encode(payload));
+                Ok(())
             }
-            InvalidText::Fail | InvalidText::Base64 => {
+            InvalidText::Replace | InvalidText::Base64 if self.first_invalid(payload).is_some() => {
+                self.tokens(payload, take)
+            }
+            InvalidText::Fail | InvalidText::Replace | InvalidText::Base64 => {
                 let mut valid = 0;
                 let mut counted = |bytes: &[u8], text: &str| {
                     valid += bytes.len();
@@ -160,7 +156,16 @@ impl Transcoder {
         (!is_whole).then_some(valid)
     }
 
-    /// Hands over the payload with the base64 of each name and value that has no meaning in its place.
+    /// Hands over the text with U+FFFD in the place of what has no meaning.
+    fn replaced(&self, text: &[u8], take: &mut impl Take) {
+        self.characters(text, take, |take, bytes| {
+            take(bytes, "\u{fffd}");
+            true
+        });
+    }
+
+    /// Hands over the payload with something else in the place of each name and value that has no meaning: base64, or, of a value
+    /// alone, what is left of it. Two names would be one if their differences were replaced.
     fn tokens(&self, payload: &[u8], take: &mut impl Take) -> Result<(), DecodeError> {
         let mut rest = payload;
         loop {
@@ -183,9 +188,14 @@ impl Transcoder {
             let (token, behind_token) = inside.split_at_checked(length).unwrap_or_default();
             let quote_text = if *quote == b'"' { "\"" } else { "'" };
             let quote_bytes = quote_text.as_bytes();
-            if self.first_invalid(token).is_some() {
+            let is_value = *quote == b'\'';
+            if is_value && self.invalid == InvalidText::Replace {
+                take(outside, outside_text);
+                take(quote_bytes, quote_text);
+                self.replaced(token, take);
+            } else if self.first_invalid(token).is_some() {
                 // Base64 has no backslash, so the text is no longer one with E.
-                let bare = outside_text.strip_suffix('E').filter(|_| *quote == b'\'');
+                let bare = outside_text.strip_suffix('E').filter(|_| is_value);
                 take(outside, bare.unwrap_or(outside_text));
                 take(quote_bytes, quote_text);
                 take(token, &BASE64_STANDARD.encode(unescaped(token, *quote, bare.is_some())));

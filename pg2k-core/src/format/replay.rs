@@ -398,6 +398,7 @@ impl<F: Format, W: Write, E: Write> Replay<F, W, E> {
         records.flush().map_err(Stop::Output)?;
         let Place(line) = place;
         // Without standard error there is nobody to tell; the exit code says it too.
+        let reason = reason.to_string().replace(['\r', '\n'], " ");
         writeln!(errors, "{file}:{line}: {reason}").unwrap_or_default();
         if self.keep_going { Ok(()) } else { Err(Stop::Refused) }
     }

@@ -29,8 +29,6 @@ pub(crate) struct Dialect {
     pub(crate) version: i32,
     /// The encoding of the database.
     pub(crate) encoding: Encoding,
-    /// What becomes of names that are no text in it.
-    pub(crate) invalid_text: InvalidText,
 }
 
 impl Dialect {
@@ -102,8 +100,7 @@ fn query(version: i32, condition: &str) -> String {
     )
 }
 
-/// Reads the definitions of all tables, partitioned ones and their leaves included, system catalogs not. Tables with names that are no
-/// text are left out.
+/// Reads the definitions of all tables, partitioned ones and their leaves included, system catalogs not.
 ///
 /// # Errors
 ///
@@ -138,7 +135,8 @@ async fn read(
 ) -> Result<HashMap<TableName, Catalogued>, QueryError> {
     let failed = QueryError::doing("reading the primary keys");
     let rows = client.query(&query(dialect.version, condition), parameters).await.map_err(&failed)?;
-    let mut decoder = Decoder::new(dialect.encoding, dialect.invalid_text);
+    // As a name that is no text comes in a payload, unless the payload is refused.
+    let mut decoder = Decoder::new(dialect.encoding, InvalidText::Base64);
     let mut tables = HashMap::new();
     for row in &rows {
         let [schema, table] = [row.try_get("schema").map_err(&failed)?, row.try_get("name").map_err(&failed)?];
@@ -152,9 +150,7 @@ async fn read(
         };
         match read() {
             Ok((name, definition)) => _ = tables.insert(name, Catalogued::Present(definition)),
-            Err(_) => tracing::warn!(
-                "table left out: its name, or that of a column of its key, is no text in the database's encoding"
-            ),
+            Err(error) => tracing::warn!(%error, "a table of the catalogs is left out"),
         }
     }
     Ok(tables)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use pg2k_test_end_to_end::program::Launch;
 use pg2k_test_end_to_end::replay::lines;
 use pg2k_test_end_to_end::server::{Server, Settings, Version};
+use pg2k_test_end_to_end::tool;
 use pg2k_test_end_to_end::wait::SOON;
 use pg2k_test_end_to_end::{NAME, endpoint};
 use pg2k_test_kinesis::Endpoint;
@@ -128,9 +129,9 @@ async fn options_reach_the_formatter() {
     server.execute(&["CREATE TABLE t (id int PRIMARY KEY, at timestamptz)"]).await;
     server.create_slot(NAME).await;
     for (formatter, option, words) in [
-        ("json", "value=text", "option value: expected values"),
+        ("json", "value=text", "option value: not known here; expected values"),
         ("json", "values=texts", "option values=texts: expected typed or text"),
-        ("csv", "a=b", "option a: expected no options"),
+        ("csv", "a=b", "option a: not known here; expected no options"),
     ] {
         let launch = Launch::new(&server, &endpoint).with("-f", formatter).with("--formatter-opt", option);
         let outcome = launch.run().await;
@@ -207,6 +208,40 @@ async fn bytes_that_are_no_text() {
     client.batch_execute("INSERT INTO t VALUES (2, E'\\xe9''', 'é')").await.unwrap();
     publish(&server, &other.with("--invalid-text", "replace")).await;
     assert_eq!(objects(&endpoint)[1]["new"], json!({"id": 2, "a": "\u{fffd}'", "b": "é"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_are_no_text_stay_apart() {
+    let (server, endpoint) = (Server::new().await, endpoint(1));
+    create_database(&server, "SQL_ASCII", b"SELECT 1").await;
+    let client = server.client_of("other").await;
+    for (byte, columns) in [("e8", "id int PRIMARY KEY, k int"), ("e9", "id int, k int PRIMARY KEY")] {
+        let name = format!("'t' || convert_from('\\x{byte}', 'SQL_ASCII')");
+        let sql = format!(
+            "DO $$ BEGIN EXECUTE 'CREATE TABLE \"' || {name} || '\" ({columns})'; \
+             EXECUTE 'INSERT INTO \"' || {name} || '\" VALUES (1, 2)'; END $$"
+        );
+        client.batch_execute(&sql).await.unwrap();
+    }
+    let capture = tool::capture(&server, "other", NAME).await.succeeded();
+    for (number, policy) in (1..).zip(["replace", "base64"]) {
+        let slot = format!("s{number}");
+        // A copy belongs to the database in which it is made.
+        client.batch_execute(&format!("SELECT pg_copy_logical_replication_slot('{NAME}', '{slot}')")).await.unwrap();
+        endpoint.create_stream(&slot, 1).unwrap();
+        let launch = launch(&server, &endpoint).with("-d", "other").with("--invalid-text", policy);
+        let program = launch.with("-s", &slot).with("-k", &slot).start();
+        server.wait_confirmed(&slot, server.wal_end().await, SOON).await;
+        program.terminate().await.assert_drained();
+        let live = lines(&endpoint.records(&slot));
+        let keys = live.iter().map(|line| {
+            let object: Value = serde_json::from_str(line).unwrap();
+            json!([object["table"], object["key"]])
+        });
+        assert_eq!(keys.collect::<Vec<_>>(), [json!(["dOg=", {"id": 1}]), json!(["dOk=", {"k": 2}])]);
+        let formatted = tool::format_lines(&["-f", "json", "--invalid-text", policy], &capture).await.succeeded();
+        assert_eq!(String::from_utf8(formatted).unwrap().lines().collect::<Vec<_>>(), live);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

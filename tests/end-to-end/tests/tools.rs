@@ -90,7 +90,7 @@ async fn format_says_where_and_what() {
     fs::write(keys.path(), r#"{"s.t":"id"}"#).unwrap();
     for (arguments, words) in [
         (&["-f", "xml"][..], "formatter xml: expected csv"),
-        (&["-f", "csv", "--formatter-opt", "a=b"], "option a: expected no options"),
+        (&["-f", "csv", "--formatter-opt", "a=b"], "option a: not known here; expected no options"),
         (&["-f", "csv", "--keys", "/nonexistent"], "--keys /nonexistent"),
         (&["-f", "csv", "--keys", keys.path().to_str().unwrap()], "expected JSON such as"),
         (&["-f", "csv", "--encoding", "EBCDIC"], "EBCDIC"),
