@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use pg2k_test_end_to_end::copies::Copy;
 use pg2k_test_end_to_end::damage::damaged;
 use pg2k_test_end_to_end::history::{Change, Columns, Event, Operation, Value, assert_same_history};
+use pg2k_test_end_to_end::pgoutput::ReadText;
 use pg2k_test_end_to_end::random::Random;
 use pg2k_test_end_to_end::records::{self, Record};
 use pg2k_test_end_to_end::server::{Server, Version};
@@ -42,7 +43,7 @@ async fn every_payload_is_what_pgoutput_tells() {
         let records = records::parse(&tool::format_lines(EVERYTHING, &capture).await.succeeded());
         let found = records::history(&records);
         assert_covers(&found, &capture, major);
-        let expected = watched.told("UTF8", |text| String::from_utf8(text.to_vec()).unwrap()).await;
+        let expected = watched.told("UTF8", ReadText::UTF8).await;
         watched.assert_told("all", found.clone(), expected);
         assert_known_differences(&found, major);
         assert_messages(&records, &emitted);

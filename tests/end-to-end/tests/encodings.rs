@@ -31,7 +31,7 @@ async fn every_character_of_every_encoding() {
             assert_eq!(ran.code, 0, "PostgreSQL {}, {}: {}", server.major(), encoding.name, ran.errors);
             let records = records::parse(&ran.output);
             watched.assert_keys(&records).await;
-            watched.assert_told("all", records::history(&records), watched.told("UTF8", utf8).await);
+            watched.assert_told("all", records::history(&records), watched.told("UTF8", ReadText::UTF8).await);
             watched.end().await;
         }
         println!("PostgreSQL {}: {} encodings in {:?}", server.major(), encodings.count(), begun.elapsed());
@@ -53,7 +53,11 @@ async fn assert_bytes_that_are_no_text(server: &Server) {
     let watched = Watched::begin(server, client).await;
     repertoire::fill_with_bytes(watched.client()).await;
     let capture = tool::capture(server, "in_sql_ascii", &watched.slot()).await.succeeded_with_warnings();
-    let texts: [(&str, ReadText); 2] = [("replace", replaced), ("base64", in_base64)];
+    let texts: [(&str, ReadText); 2] = [
+        // Names stay apart.
+        ("replace", ReadText { name: in_base64, text: replaced }),
+        ("base64", ReadText { name: in_base64, text: in_base64 }),
+    ];
     for (choice, text) in texts {
         let arguments = [EVERYTHING, &["--invalid-text", choice]].concat();
         let output = tool::format_lines(&arguments, &capture).await.succeeded_with_warnings();
@@ -77,10 +81,6 @@ fn has_invalid_text(payload: &[u8]) -> bool {
     let content = payload.windows(9).position(|window| window == b" content:");
     let (text, _) = payload.split_at(content.unwrap_or(payload.len()));
     std::str::from_utf8(text).is_err()
-}
-
-fn utf8(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 fn replaced(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use super::ReadText;
 /// Holds what was not read yet, and how text is read.
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
-    pub(super) text: ReadText,
+    pub(super) read: ReadText,
 }
 
 impl<'a> Cursor<'a> {
@@ -43,10 +43,19 @@ impl<'a> Cursor<'a> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// Reads up to a NUL.
+    /// Reads a name up to a NUL.
+    pub(super) fn name(&mut self) -> Result<String, String> {
+        self.up_to_nul().map(self.read.name)
+    }
+
+    /// Reads text up to a NUL.
     pub(super) fn string(&mut self) -> Result<String, String> {
+        self.up_to_nul().map(self.read.text)
+    }
+
+    fn up_to_nul(&mut self) -> Result<&'a [u8], String> {
         let length = self.rest.iter().position(|&byte| byte == 0).ok_or("expected a NUL after a string, found none")?;
-        let text = (self.text)(self.bytes(length)?);
+        let text = self.bytes(length)?;
         self.bytes(1)?;
         Ok(text)
     }

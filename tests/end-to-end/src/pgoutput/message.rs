@@ -45,7 +45,7 @@ pub(super) struct Old {
 
 impl Message {
     pub(super) fn parse(data: &[u8], text: ReadText) -> Result<Self, String> {
-        let mut cursor = Cursor { rest: data, text };
+        let mut cursor = Cursor { rest: data, read: text };
         let message = match cursor.u8()? {
             b'B' => {
                 let _commit_lsn = cursor.u64()?;
@@ -58,7 +58,7 @@ impl Message {
             }
             b'R' => Self::Relation(Relation::parse(&mut cursor)?),
             b'Y' => {
-                let (_id, _schema, _name) = (cursor.u32()?, cursor.string()?, cursor.string()?);
+                let (_id, _schema, _name) = (cursor.u32()?, cursor.name()?, cursor.name()?);
                 Self::Type
             }
             b'O' => {
@@ -109,7 +109,7 @@ impl Message {
 
 impl Relation {
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, String> {
-        let (id, schema, table) = (cursor.u32()?, cursor.string()?, cursor.string()?);
+        let (id, schema, table) = (cursor.u32()?, cursor.name()?, cursor.name()?);
         match cursor.u8()? {
             b'd' | b'n' | b'f' | b'i' => {}
             identity => return Err(format!("expected a replica identity, found {:?}", char::from(identity))),
@@ -127,7 +127,7 @@ impl RelationColumn {
             1 => true,
             flags => return Err(format!("column: expected the flags 0 or 1, found {flags}")),
         };
-        let name = cursor.string()?;
+        let name = cursor.name()?;
         let (kind, _modifier) = (cursor.u32()?, cursor.u32()?);
         Ok(Self { is_key, name, kind })
     }
@@ -149,7 +149,7 @@ fn tuple(cursor: &mut Cursor<'_>) -> Result<Vec<TupleColumn>, String> {
     let column = |_| match cursor.u8()? {
         b'n' => Ok(TupleColumn::Null),
         b'u' => Ok(TupleColumn::Unchanged),
-        b't' => Ok(TupleColumn::Text((cursor.text)(cursor.counted()?))),
+        b't' => Ok(TupleColumn::Text((cursor.read.text)(cursor.counted()?))),
         kind => Err(format!("expected a kind of value, found {:?}", char::from(kind))),
     };
     (0..count).map(column).collect()
@@ -163,7 +163,8 @@ mod tests {
     const INSERT: &[u8] = b"I\0\0\x40\0N\0\x02t\0\0\0\x011n";
 
     fn parse(data: &[u8]) -> Result<Message, String> {
-        Message::parse(data, |bytes| String::from_utf8_lossy(bytes).into_owned())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Message::parse(data, ReadText { name: text, text })
     }
 
     #[test]

@@ -27,8 +27,23 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// The number of the type `boolean`, of which `test_decoding` prints the words and not the letters.
 const BOOLEAN: u32 = 16;
 
-/// Makes a string of text as the server sends it.
-pub type ReadText = fn(&[u8]) -> String;
+/// Makes strings of text as the server sends it: of names, and of all else.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadText {
+    /// Reads a name.
+    pub name: fn(&[u8]) -> String,
+    /// Reads a value, or a message's prefix.
+    pub text: fn(&[u8]) -> String,
+}
+
+impl ReadText {
+    /// Reads UTF-8.
+    pub const UTF8: Self = Self { name: utf8, text: utf8 };
+}
+
+fn utf8(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
 
 /// Reads all that was committed since the slot was made.
 ///
