@@ -1,7 +1,8 @@
 //! What is known of each table that changes were seen of: whether it is published, and its primary key.
 //!
 //! Names come from [`decode`], keys from the [catalogs](crate::postgres::keys), answers go to
-//! [`translate`](crate::pipeline::translate). A table is judged once, when it is first seen.
+//! [`translate`](crate::pipeline::translate). A table is judged when it is first
+//! seen, and again when there is reason to doubt what is known of it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};

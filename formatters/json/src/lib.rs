@@ -32,7 +32,8 @@
 //!
 //! - `typed`, the default: null as `null`; `boolean`, `smallint`, `integer`, `bigint`, `real` and `double precision` as JSON's
 //!   literals, with PostgreSQL's digits (`NaN` and the infinities, which JSON lacks, as strings); `json` and `jsonb` as JSON,
-//!   as PostgreSQL prints it, without the whitespace between tokens; everything else as a string of the text that PostgreSQL
+//!   as PostgreSQL prints it, without the whitespace between tokens (a string, where `--invalid-text` has made it something
+//!   else); everything else as a string of the text that PostgreSQL
 //!   prints: `numeric` too, whose digits a JSON parser would lose, and arrays, domains, composites. `bigint` is beyond what
 //!   JavaScript's numbers hold exactly. The `null` of `json` looks like SQL's.
 //! - `text`: null as `null`, everything else as a string of the text that PostgreSQL prints.
